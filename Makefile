@@ -1,0 +1,47 @@
+# One word per job; `make` alone lists them.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format docs bench clean
+
+help: ## List the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(BIN)/toto-gateway: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(BIN)/toto-gateway
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+run: $(BIN)/toto-gateway ## Serve the quickstart on port 8888 with two local workers
+	@sed -n 's/^# try: //p' examples/quickstart/gw.conf
+	$(BIN)/toto-gateway --conf examples/quickstart/gw.conf
+
+test: $(VENV)/dev.stamp ## Run the whole suite
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/dev.stamp ## Lint, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/_kit/check_sizes.py
+
+format: $(VENV)/dev.stamp ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/dev.stamp ## Write the generated pages again (docs/options.md)
+	$(BIN)/python docs/write_options.py
+
+bench: $(VENV)/dev.stamp ## Load the gateway beside its peers (see bench/README.md)
+	$(BIN)/python bench/run.py $(ARGS)
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

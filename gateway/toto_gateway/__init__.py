@@ -1,0 +1,1 @@
+"""The HTTP front: decodes calls, hands them to workers over ZeroMQ, writes the answers."""

@@ -1,0 +1,1 @@
+"""What both commands are built on: settings, supervision, logs, body formats."""

@@ -1,0 +1,1 @@
+"""The messages between gateway and worker: the only place a wire byte is written."""

@@ -1,0 +1,1 @@
+"""The worker command: loads a package of methods and runs calls from gateways."""

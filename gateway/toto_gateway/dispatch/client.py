@@ -1,0 +1,305 @@
+"""Runs calls on workers: carries out what the scheduler decides and feeds it the news."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from toto._wire.call_state import CallEvent, CallState
+from toto._wire.codec import ProtocolError
+from toto._wire.constants import BODY_CHUNK_BYTES
+from toto._wire.messages import (
+    Bounce,
+    Busy,
+    Bye,
+    Call,
+    Cancel,
+    Credit,
+    Decline,
+    Grant,
+    Item,
+    Message,
+    Part,
+    Ready,
+    Result,
+    Want,
+)
+from toto_gateway.dispatch.deadlines import Deadlines
+from toto_gateway.dispatch.link import Link
+from toto_gateway.dispatch.links import WorkerLinks
+from toto_gateway.dispatch.liveness import Death
+from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
+from toto_gateway.dispatch.scheduler import (
+    DeclineSlot,
+    Instruction,
+    Scheduler,
+    SendCall,
+    WantSlots,
+)
+from toto_gateway.dispatch.workers import WorkerView
+from toto._core.failure import Failure
+
+__all__ = ["DispatchClient", "DispatchSettings"]
+
+_log = logging.getLogger("toto.dispatch")
+
+UNSERVED_CHECK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """Where workers dial, and how many calls may wait for them."""
+
+    endpoint: str
+    addresses: tuple[str, ...]
+    """Endpoints of all gateway processes of this command, for workers to dial."""
+    queue_max: int
+
+
+@dataclass(slots=True)
+class DispatchCounters:
+    """What has been seen since the start."""
+
+    late_replies: int = 0
+    workers_lost: int = 0
+
+
+class DispatchClient:
+    """Runs calls on the workers that have dialled this gateway process.
+
+    Must be made on a running loop, after the process was forked.
+    """
+
+    def __init__(self, settings: DispatchSettings, *, random: Random | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.counters = DispatchCounters()
+        self._scheduler = Scheduler(
+            queue_max=settings.queue_max,
+            random=random or Random(),  # noqa: S311  # spreads load, guards nothing
+            now=self._loop.time(),
+        )
+        self._call_ids = itertools.count(1)
+        self._deadlines = Deadlines(self._loop, self._on_deadline)
+        self._wants_scheduled = False
+        self._wants_told = False
+        self._unserved_timer: asyncio.TimerHandle | None = None
+        self._links = WorkerLinks(
+            settings.endpoint, addresses=settings.addresses, listener=self
+        )
+
+    # -- for the pipeline
+
+    def open(self) -> None:
+        """Bind the socket for workers.
+
+        Raises:
+            zmq.ZMQError: when the endpoint cannot be bound.
+        """
+        self._links.open()
+
+    def submit(self, request: CallRequest, sink: ReplySink) -> PendingCall:
+        """Start a call. Its answer, or the failure it ends with, goes to ``sink``."""
+        now = self._loop.time()
+        call = PendingCall(
+            next(self._call_ids), request, sink, deadline=now + request.timeout_seconds
+        )
+        self._apply(self._scheduler.submit(call, now))
+        if not call.is_ended:
+            self._deadlines.add(call)
+            if call.state is CallState.QUEUED:
+                self._watch_unserved()
+        return call
+
+    def abandon(self, call: PendingCall) -> None:
+        """The answer is not wanted any more; does nothing to a call that has ended."""
+        if not call.is_ended:
+            self._end(call)
+
+    def credit(self, call: PendingCall, size: int) -> None:
+        """So many streamed bytes of the call have reached the client."""
+        if call.worker is not None and not call.is_ended:
+            self._links.send(call.worker.link, Credit(call.call_id, call.attempt, size))
+
+    @property
+    def worker_count(self) -> int:
+        """Live workers."""
+        return len(self._scheduler.workers)
+
+    @property
+    def bad_frames(self) -> int:
+        """Undecodable or forbidden messages seen since the start."""
+        return self._links.bad_frames
+
+    def close(self) -> None:
+        """End all calls and close the socket; may be called twice."""
+        self._links.close()
+        self._deadlines.close()
+        if self._unserved_timer is not None:
+            self._unserved_timer.cancel()
+
+    # -- carrying out decisions
+
+    def _apply(self, instructions: Iterable[Instruction]) -> None:
+        for instruction in instructions:
+            if isinstance(instruction, SendCall):
+                self._send_call(instruction)
+            elif isinstance(instruction, DeclineSlot):
+                self._links.send(instruction.worker.link, Decline(instruction.ticket))
+            elif isinstance(instruction, WantSlots):
+                self._links.send(
+                    instruction.worker.link, Want(instruction.lane, instruction.count)
+                )
+            else:
+                self._end(instruction.call, instruction.failure)
+        if not self._wants_scheduled and (self._wants_told or self._scheduler.waiting):
+            self._wants_scheduled = True
+            self._loop.call_soon(self._send_wants)
+
+    def _send_wants(self) -> None:
+        self._wants_told = self._scheduler.waiting > 0
+        self._apply(self._scheduler.wants())
+        self._wants_scheduled = False
+
+    def _send_call(self, instruction: SendCall) -> None:
+        call, link = instruction.call, instruction.worker.link
+        body = call.request.body
+        message = Call(
+            call=call.call_id,
+            attempt=call.attempt,
+            method=call.request.method,
+            lane=call.lane,
+            deadline_milliseconds=max(0, int((call.deadline - self._loop.time()) * 1000)),
+            ticket=instruction.ticket,
+            size=len(body),
+            request=call.request.info,
+        )
+        if not self._links.send(link, message, body[:BODY_CHUNK_BYTES]):
+            # Nothing of it has left this process, so it is safe to give it to somebody else.
+            call.advance(CallEvent.BOUNCE)
+            self._scheduler.drain(instruction.worker)
+            self._scheduler.bounce(call)
+            self._loop.call_soon(self._links.check, link)
+            return
+        part = Part(call.call_id, call.attempt)
+        for start in range(BODY_CHUNK_BYTES, len(body), BODY_CHUNK_BYTES):
+            self._links.send(link, part, body[start : start + BODY_CHUNK_BYTES])
+
+    def _end(self, call: PendingCall, failure: Failure | None = None) -> None:
+        """End a call from this side; the worker that has it is told to stop."""
+        call.advance(CallEvent.ABANDON)
+        worker = self._scheduler.abandon(call)
+        if worker is not None:
+            self._links.send(worker.link, Cancel(call.call_id, call.attempt))
+        if failure is not None:
+            call.sink.on_failure(failure)
+
+    def _on_deadline(self, call: PendingCall) -> None:
+        # A stream that has begun is bounded by the client's patience, not by the call's deadline.
+        if call.state is not CallState.STREAMING:
+            self._end(call, Failure.deadline())
+
+    # -- news from workers
+
+    def on_link(self, link: Link) -> None:
+        """A worker introduced itself; it gets calls once it has reported free slots."""
+        self._scheduler.hello(link)
+
+    def on_message(self, link: Link, message: Message, payload: bytes) -> None:
+        """Take in what a worker says."""
+        worker = self._scheduler.workers.get(link)
+        match message:
+            case Result():
+                self._on_result(worker, message, payload)
+            case Item():
+                self._on_item(worker, message, payload)
+            case Ready() | Busy():
+                self._scheduler.report(worker, message.slots)
+                self._apply(self._scheduler.fill(worker))
+            case Grant():
+                self._apply(self._scheduler.granted(worker, message.lane, message.ticket))
+            case Bounce():
+                self._on_bounce(worker, message)
+            case Bye():
+                self._scheduler.drain(worker)
+            case _:
+                raise ProtocolError("a message that only gateways send")
+
+    def on_stale(self, message: Message) -> None:
+        """Count a message of a connection that is gone."""
+        self.counters.late_replies += 1
+
+    def on_lost(self, link: Link, death: Death, *, is_expected: bool) -> None:
+        """Fail the calls that were with the worker, at once."""
+        calls = self._scheduler.lost(self._scheduler.workers.get(link), self._loop.time())
+        open_calls = [call for call in calls if not call.is_ended]
+        if not is_expected or open_calls:
+            self.counters.workers_lost += 1
+            _log.error(
+                "worker %d on %s lost (%s) with %d calls under way",
+                link.hello.pid,
+                link.hello.host,
+                death,
+                len(open_calls),
+            )
+        failure = Failure.worker_lost(exit_signal=death.exit_signal, exit_code=death.exit_code)
+        for call in open_calls:
+            call.advance(CallEvent.LOST)
+            call.sink.on_failure(failure)
+        self._apply(self._scheduler.offer())
+        self._watch_unserved()
+
+    def _on_result(self, worker: WorkerView, message: Result, payload: bytes) -> None:
+        call = _call_of(worker, message.call, message.attempt)
+        if call is None or call.is_ended:
+            self.counters.late_replies += 1
+        else:
+            call.advance(CallEvent.RESULT if message.final else CallEvent.CHUNK)
+            call.sink.on_chunk(message.head, payload, code=message.code, final=message.final)
+        if not message.final:
+            return
+        if call is not None:
+            self._scheduler.release(call, message.run_microseconds)
+        if message.slots is not None:
+            self._scheduler.report(worker, message.slots)
+        if message.ticket and call is not None:
+            self._apply(self._scheduler.granted(worker, call.lane, message.ticket))
+        self._apply(self._scheduler.fill(worker))
+
+    def _on_item(self, worker: WorkerView, message: Item, payload: bytes) -> None:
+        call = _call_of(worker, message.call, message.attempt)
+        if call is None or call.is_ended:
+            self.counters.late_replies += 1
+            return
+        call.advance(CallEvent.ITEM)
+        call.sink.on_item(message.head, payload, more=message.more)
+
+    def _on_bounce(self, worker: WorkerView, message: Bounce) -> None:
+        call = _call_of(worker, message.call, message.attempt)
+        if call is not None:
+            if not call.is_ended:
+                call.advance(CallEvent.BOUNCE)
+            self._scheduler.bounce(call)
+        self._scheduler.report(worker, message.slots, after_bounce=True)
+        self._apply(self._scheduler.offer())
+        self._watch_unserved()
+
+    # -- calls that nobody serves
+
+    def _watch_unserved(self) -> None:
+        if self._unserved_timer is None and self._scheduler.has_unserved:
+            self._unserved_timer = self._loop.call_later(
+                UNSERVED_CHECK_SECONDS, self._check_unserved
+            )
+
+    def _check_unserved(self) -> None:
+        self._unserved_timer = None
+        self._apply(self._scheduler.unserved(self._loop.time()))
+        self._watch_unserved()
+
+
+def _call_of(worker: WorkerView, call_id: int, attempt: int) -> PendingCall | None:
+    """Return the call a reply belongs to; None for a stale or invented one."""
+    call = worker.calls.get(call_id)
+    return call if call is not None and call.attempt == attempt else None

@@ -1,0 +1,81 @@
+"""One call on its way: what it asks for, where it is, and who waits for its answer. No I/O."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from toto._wire.call_state import CallEvent, CallState, advance
+from toto._wire.messages import Head, RequestInfo
+from toto._core.failure import Failure
+
+if TYPE_CHECKING:
+    from toto_gateway.dispatch.workers import WorkerView
+
+__all__ = ["CallRequest", "PendingCall", "ReplySink"]
+
+
+class ReplySink(Protocol):
+    """Where the events of one call's answer go. Exactly one of them says that it is the last."""
+
+    def on_chunk(self, head: Head | None, payload: bytes, *, code: int, final: bool) -> None:
+        """Take a piece of an answer; ``final`` ends the call."""
+
+    def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
+        """Take a piece of a stream."""
+
+    def on_failure(self, failure: Failure) -> None:
+        """The call ended without an answer from the method."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """What is asked of the pool."""
+
+    method: str
+    body: bytes
+    info: RequestInfo
+    timeout_seconds: float
+    in_batch: bool = False
+
+
+class PendingCall:
+    """A call between its arrival and its end."""
+
+    __slots__ = (
+        "attempt",
+        "call_id",
+        "deadline",
+        "is_fast",
+        "lane",
+        "order",
+        "request",
+        "sink",
+        "state",
+        "worker",
+    )
+
+    def __init__(
+        self, call_id: int, request: CallRequest, sink: ReplySink, *, deadline: float
+    ) -> None:
+        self.call_id = call_id
+        self.order = call_id
+        self.request = request
+        self.sink = sink
+        self.deadline = deadline
+        self.state = CallState.QUEUED
+        self.attempt = 0
+        self.lane = 0
+        self.is_fast = False
+        self.worker: WorkerView | None = None
+
+    def advance(self, event: CallEvent) -> None:
+        """Move to the state that follows ``event``.
+
+        Raises:
+            ProtocolError: when the call's state does not allow it.
+        """
+        self.state = advance(self.state, event)
+
+    @property
+    def is_ended(self) -> bool:
+        """True once the caller has been told how the call ended."""
+        return self.state is CallState.ENDED

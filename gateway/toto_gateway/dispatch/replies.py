@@ -1,0 +1,139 @@
+"""One call's answer, as something to await: whole, or piece by piece with credit."""
+
+import asyncio
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from toto._wire.constants import RESPONSE_BYTES_MAX, Mode
+from toto._wire.messages import Head
+from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
+from toto._core.failure import Failure
+
+__all__ = ["Answer", "CallPool", "Piece", "Reply", "StreamStart"]
+
+_NO_HEAD = Head()
+
+
+class Answer(NamedTuple):
+    """The end of a call: a finished document, or the end of a stream."""
+
+    head: Head
+    code: int
+    """0, or the code of the error document in ``body``."""
+    body: bytes
+
+
+class StreamStart(NamedTuple):
+    """The call streams; its pieces follow."""
+
+    head: Head
+
+
+class Piece(NamedTuple):
+    """A part of a streamed item; the item ends with the piece whose ``more`` is false."""
+
+    payload: bytes
+    more: bool
+
+
+class CallPool(Protocol):
+    """What can run calls."""
+
+    def submit(self, request: CallRequest, sink: ReplySink) -> PendingCall:
+        """Start a call."""
+
+    def abandon(self, call: PendingCall) -> None:
+        """Give a call up."""
+
+    def credit(self, call: PendingCall, size: int) -> None:
+        """Allow the worker to stream so many more bytes."""
+
+
+class Reply:
+    """Collects the events of one call for one reader.
+
+    Use: ``start()``, then ``await first()``; if that is a ``StreamStart``, ``await next()`` until
+    something else than a ``Piece`` comes, and ``credit()`` what has been passed on. ``close()``
+    ends the call if it has not ended; it belongs in a ``finally``.
+    """
+
+    __slots__ = ("_call", "_chunks", "_events", "_head", "_is_streaming", "_pool", "_size", "_waiter")
+
+    def __init__(self, pool: CallPool) -> None:
+        self._pool = pool
+        self._call: PendingCall | None = None
+        self._events: deque[Answer | StreamStart | Piece | Failure] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head = _NO_HEAD
+        self._is_streaming = False
+
+    def start(self, request: CallRequest) -> None:
+        """Send the call on its way."""
+        self._call = self._pool.submit(request, self)
+
+    async def next(self) -> Answer | StreamStart | Piece | Failure:
+        """Return the next event; an ``Answer`` or a ``Failure`` is the last.
+
+        May be cancelled (by a timeout, say) and called again without losing anything.
+        """
+        while not self._events:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._events.popleft()
+
+    @property
+    def has_event(self) -> bool:
+        """True when ``next`` will not wait."""
+        return bool(self._events)
+
+    def credit(self, size: int) -> None:
+        """Tell the worker that so many bytes have reached the client."""
+        if self._call is not None:
+            self._pool.credit(self._call, size)
+
+    def close(self) -> None:
+        """Give the call up if it has not ended."""
+        if self._call is not None:
+            self._pool.abandon(self._call)
+
+    # -- ReplySink
+
+    def on_chunk(self, head: Head | None, payload: bytes, *, code: int, final: bool) -> None:
+        """Gather a long answer; a stream's end passes through."""
+        if head is not None:
+            self._head = head
+        if final and not self._chunks:
+            if not self._is_streaming and self._head.mode == Mode.ITEMS and not code:
+                self._put(StreamStart(self._head))
+            self._put(Answer(self._head, code, payload))
+            return
+        self._chunks.append(payload)
+        self._size += len(payload)
+        if self._size > RESPONSE_BYTES_MAX:
+            self._chunks.clear()
+            self._put(Failure.response_too_large(RESPONSE_BYTES_MAX))
+            self.close()
+        elif final:
+            self._put(Answer(self._head, code, b"".join(self._chunks)))
+
+    def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
+        """Pass a piece of a stream on."""
+        if not self._is_streaming:
+            self._is_streaming = True
+            self._head = head or _NO_HEAD
+            self._put(StreamStart(self._head))
+        self._put(Piece(payload, more))
+
+    def on_failure(self, failure: Failure) -> None:
+        """The call ended without an answer."""
+        self._put(failure)
+
+    def _put(self, event: Answer | StreamStart | Piece | Failure) -> None:
+        self._events.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

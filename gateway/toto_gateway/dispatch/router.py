@@ -1,0 +1,168 @@
+"""The ROUTER socket on the event loop: frames in, frames out, and the news that a peer went away.
+
+libzmq's file descriptor is edge-triggered: after any send or receive there may be messages for
+which it will not fire again. So a drain is scheduled after every send, and a drain that stops early
+schedules the next. ``zmq.asyncio`` and ``ZMQStream`` take one message a turn, which is why neither
+is used (see pyzmq's ``ZMQStream._handle_events``).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from toto._wire.constants import FRAME_BYTES_MAX
+
+__all__ = ["RouterSocket"]
+
+DRAIN_MESSAGES_MAX = 256
+DRAIN_SECONDS_MAX = 0.002
+LOST_PEER_GRACE_SECONDS = 0.02
+"""The monitor reports a disconnect before the last messages are handed over; they come first."""
+
+OnMessage = Callable[[bytes, bytes, bytes, str | None], None]
+
+
+class RouterSocket:
+    """One bound ROUTER socket.
+
+    Args:
+        context: made by this process (a context must not cross a fork).
+        endpoint: ``ipc://path`` or ``tcp://host:port``.
+        knows: tells whether a routing id has been introduced; messages of others come with the
+            kernel's or the transport's word about where they are from.
+        on_message: gets routing id, header, payload (empty if none) and that address.
+        on_disconnect: called a moment after some peer's connection ended; libzmq does not say whose.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        *,
+        knows: Callable[[bytes], bool],
+        on_message: OnMessage,
+        on_disconnect: Callable[[], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._knows = knows
+        self._on_message = on_message
+        self._on_disconnect = on_disconnect
+        self._loop = asyncio.get_running_loop()
+        self._drain_scheduled = False
+        self._is_open = False
+        self._socket = context.socket(zmq.ROUTER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.SNDHWM, 0),
+            (zmq.RCVHWM, 0),
+            (zmq.ROUTER_MANDATORY, 1),
+            (zmq.ROUTER_HANDOVER, 1),
+            (zmq.HEARTBEAT_IVL, 250),
+            (zmq.HEARTBEAT_TIMEOUT, 750),
+            (zmq.HEARTBEAT_TTL, 1000),
+            (zmq.HANDSHAKE_IVL, 2000),
+            (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
+        ):
+            self._socket.setsockopt(option, value)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+
+    def open(self) -> None:
+        """Bind and begin to read.
+
+        Raises:
+            zmq.ZMQError: when the endpoint cannot be bound.
+        """
+        self._socket.bind(self._endpoint)
+        self._loop.add_reader(self._socket.FD, self._drain)
+        self._loop.add_reader(self._monitor.FD, self._read_monitor)
+        self._is_open = True
+        self._schedule_drain()
+
+    @property
+    def endpoint(self) -> str:
+        """The bound endpoint, with the real port where 0 was asked for."""
+        bound: bytes | str | int = self._socket.getsockopt(zmq.LAST_ENDPOINT)
+        return bound.decode().rstrip("\0") if isinstance(bound, bytes) else str(bound)
+
+    def send(self, peer: bytes, header: bytes, payload: bytes = b"") -> bool:
+        """Send to a peer; False when it is not reachable any more."""
+        try:
+            if payload:
+                self._socket.send_multipart((peer, header, payload), zmq.NOBLOCK, copy=True)
+            else:
+                self._socket.send_multipart((peer, header), zmq.NOBLOCK, copy=True)
+        except zmq.ZMQError as error:
+            # EHOSTUNREACH: gone. EAGAIN cannot be with SNDHWM 0 unless the peer is going.
+            if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                return False
+            raise
+        self._schedule_drain()
+        return True
+
+    def drain_now(self) -> None:
+        """Handle the messages that have already arrived."""
+        self._drain()
+
+    def close(self) -> None:
+        """Stop reading and close; may be called twice."""
+        if self._socket.closed:
+            return
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove_reader(self._socket.FD)
+            self._loop.remove_reader(self._monitor.FD)
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+
+    def _schedule_drain(self) -> None:
+        if not self._drain_scheduled:
+            self._drain_scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._drain_scheduled = False
+        receive, knows, on_message = self._socket.recv, self._knows, self._on_message
+        stop_at = time.monotonic() + DRAIN_SECONDS_MAX
+        for _ in range(DRAIN_MESSAGES_MAX):
+            if not self._is_open or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                return
+            peer = receive(zmq.NOBLOCK)
+            if not self._socket.getsockopt(zmq.RCVMORE):
+                continue
+            address = None
+            if knows(peer):
+                header = receive(zmq.NOBLOCK)
+            else:
+                frame = receive(zmq.NOBLOCK, copy=False)
+                header, address = frame.bytes, _address_of(frame)
+            payload = b""
+            while self._socket.getsockopt(zmq.RCVMORE):
+                payload = receive(zmq.NOBLOCK)
+            on_message(peer, header, payload, address)
+            if time.monotonic() > stop_at:
+                break
+        self._schedule_drain()
+
+    def _read_monitor(self) -> None:
+        seen = False
+        while self._is_open and self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            seen = True
+        if seen:
+            self._loop.call_later(LOST_PEER_GRACE_SECONDS, self._report_disconnect)
+
+    def _report_disconnect(self) -> None:
+        if self._is_open:
+            self._drain()
+            self._on_disconnect()
+
+
+def _address_of(frame: zmq.Frame) -> str:
+    try:
+        return str(frame.get("Peer-Address"))
+    except zmq.ZMQError:
+        return ""

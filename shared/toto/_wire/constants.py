@@ -1,0 +1,74 @@
+"""Numbers both ends of the wire must agree on, and nothing else."""
+
+from enum import IntEnum
+
+PROTOCOL_VERSION = 1
+"""First element of every header frame; a peer with another version is refused at HELLO."""
+
+FRAME_BYTES_MAX = 1024 * 1024
+"""No ZeroMQ frame is longer (``MAXMSGSIZE``); longer bodies travel in chunks."""
+
+BODY_CHUNK_BYTES = 256 * 1024
+"""A body is cut into frames of this size: a long frame would hold up the heartbeats behind it
+(libzmq#2709)."""
+
+STREAM_CHUNK_BYTES = 64 * 1024
+"""A streamed item is cut into frames of this size."""
+
+STREAM_WINDOW_BYTES = 256 * 1024
+"""What a worker may stream before the gateway has passed it on to the client (contract 6)."""
+
+RESPONSE_BYTES_MAX = 64 * 1024 * 1024
+"""The largest unary answer a gateway will hold in memory; longer ones must be streamed."""
+
+METHOD_NAME_LENGTH_MAX = 128
+"""Characters in a method name (contract 1)."""
+
+BATCH_KEY_LENGTH_MAX = 64
+"""Characters in the key of a batch member (contract 4)."""
+
+BAD_FRAMES_MAX = 10
+"""A peer that sends this many undecodable frames is ignored from then on."""
+
+
+class Kind(IntEnum):
+    """What a message is; the second element of every header frame."""
+
+    # worker -> gateway
+    HELLO = 1
+    READY = 2
+    BUSY = 3
+    GRANT = 4
+    RESULT = 5
+    ITEM = 6
+    BOUNCE = 7
+    BYE = 8
+    # gateway -> worker
+    WELCOME = 32
+    CALL = 33
+    PART = 34
+    CANCEL = 35
+    CREDIT = 36
+    WANT = 37
+    DECLINE = 38
+    DRAIN = 39
+    PING = 40
+    REFUSE = 41
+
+
+class Lane(IntEnum):
+    """Which of a worker's two kinds of capacity a call takes."""
+
+    THREAD = 0
+    LOOP = 1
+
+
+class Mode(IntEnum):
+    """What the payload of an answer holds."""
+
+    ENVELOPE = 0
+    """A finished response document in the request's format."""
+    RAW = 1
+    """Bytes of a content type of the method's own choice."""
+    ITEMS = 2
+    """Encoded values of a generator, to be framed by the gateway."""

@@ -1,0 +1,268 @@
+"""The messages of the wire, as immutable values.
+
+Each is a named tuple whose fields travel in this order behind the header
+``[version, kind, epoch]``. ``epoch`` names one connection between one worker incarnation and one
+gateway: the gateway draws it, WELCOME announces it, and messages with another one are stale.
+``call`` is unique within a gateway process, ``attempt`` counts the times it was sent to a worker;
+a reply is accepted only when all three fit, so that no answer can reach another caller.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from toto._wire.constants import Kind, Lane, Mode
+
+
+class Slots(NamedTuple):
+    """A worker's free capacity and what it had received from this gateway when it counted.
+
+    The gateway subtracts what it has sent since (sent - received), so that a report which crosses a
+    call on the wire is never misread as a free slot.
+    """
+
+    free_threads: int
+    free_loop: int
+    received_threads: int
+    received_loop: int
+
+
+class MethodInfo(NamedTuple):
+    """One method a worker serves."""
+
+    name: str
+    lane: int
+
+
+class Head(NamedTuple):
+    """How an answer begins: what the payload is and what the method set on the response."""
+
+    mode: int = Mode.ENVELOPE
+    status: int = 0
+    """HTTP status the method set; 0 = it set none."""
+    content_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class RequestInfo(NamedTuple):
+    """The HTTP request behind a call, as ``handler.request`` shows it."""
+
+    request_id: str
+    verb: str
+    uri: str
+    headers: tuple[tuple[str, str], ...]
+    remote_ip: str
+    content_type: str
+    body_format: str
+    """Name of the format the answer is encoded in: json, msgpack or bson."""
+    batch_key: str | None
+
+
+class Hello(NamedTuple):
+    """A worker introduces itself, or comes back after its connection was lost."""
+
+    incarnation: bytes
+    pid: int
+    host: str
+    methods: tuple[MethodInfo, ...]
+    threads: int
+    loop_slots: int
+
+
+class Ready(NamedTuple):
+    """Capacity became free; also repeated once a second, so that a lost report heals."""
+
+    slots: Slots
+
+
+class Busy(NamedTuple):
+    """Capacity is about to be taken; sent before user code runs, which may hold the GIL."""
+
+    slots: Slots
+
+
+class Grant(NamedTuple):
+    """A freed slot is kept for this gateway until it answers CALL or DECLINE with the ticket."""
+
+    lane: int
+    ticket: int
+
+
+class Result(NamedTuple):
+    """The end of a call, or a chunk of a long answer when ``final`` is false."""
+
+    call: int
+    attempt: int
+    final: bool
+    code: int
+    """0, or the error code of the document in the payload."""
+    head: Head | None
+    slots: Slots | None
+    ticket: int
+    """Not 0: the freed slot is kept for this gateway, as by GRANT."""
+    run_microseconds: int
+
+
+class Item(NamedTuple):
+    """A piece of a stream; ``more`` when the item continues in the next message."""
+
+    call: int
+    attempt: int
+    sequence: int
+    more: bool
+    head: Head | None
+
+
+class Bounce(NamedTuple):
+    """The call was not started and will not be: another worker should have it."""
+
+    call: int
+    attempt: int
+    slots: Slots
+
+
+class Bye(NamedTuple):
+    """No new calls (``gone`` false), or the last message before the socket closes."""
+
+    gone: bool
+
+
+class Welcome(NamedTuple):
+    """The gateway accepts the worker."""
+
+    addresses: tuple[str, ...]
+    """Endpoints of all sibling gateway processes, this one included."""
+    window_bytes: int
+
+
+class Call(NamedTuple):
+    """Run a method. The payload is the body, or its first chunk when ``size`` says more follows."""
+
+    call: int
+    attempt: int
+    method: str
+    lane: int
+    deadline_milliseconds: int
+    """Time left; relative, because clocks of two hosts differ."""
+    ticket: int
+    size: int
+    request: RequestInfo
+
+
+class Part(NamedTuple):
+    """The next chunk of a call's body."""
+
+    call: int
+    attempt: int
+
+
+class Cancel(NamedTuple):
+    """The answer is no longer wanted."""
+
+    call: int
+    attempt: int
+
+
+class Credit(NamedTuple):
+    """So many streamed bytes have reached the client."""
+
+    call: int
+    attempt: int
+    size: int
+
+
+class Want(NamedTuple):
+    """The gateway has so many calls waiting that this worker could run; replaces the last WANT."""
+
+    lane: int
+    count: int
+
+
+class Decline(NamedTuple):
+    """A granted slot is not needed any more."""
+
+    ticket: int
+
+
+class Drain(NamedTuple):
+    """Answer to BYE: no call will follow this message."""
+
+
+class Ping(NamedTuple):
+    """Asks nothing; sending it tells the gateway whether the worker is still reachable."""
+
+
+class Refuse(NamedTuple):
+    """The gateway will not take this worker; the reason is for the worker's log."""
+
+    reason: str
+
+
+Message: TypeAlias = (
+    Hello
+    | Ready
+    | Busy
+    | Grant
+    | Result
+    | Item
+    | Bounce
+    | Bye
+    | Welcome
+    | Call
+    | Part
+    | Cancel
+    | Credit
+    | Want
+    | Decline
+    | Drain
+    | Ping
+    | Refuse
+)
+
+KINDS: dict[type[Message], Kind] = {
+    Hello: Kind.HELLO,
+    Ready: Kind.READY,
+    Busy: Kind.BUSY,
+    Grant: Kind.GRANT,
+    Result: Kind.RESULT,
+    Item: Kind.ITEM,
+    Bounce: Kind.BOUNCE,
+    Bye: Kind.BYE,
+    Welcome: Kind.WELCOME,
+    Call: Kind.CALL,
+    Part: Kind.PART,
+    Cancel: Kind.CANCEL,
+    Credit: Kind.CREDIT,
+    Want: Kind.WANT,
+    Decline: Kind.DECLINE,
+    Drain: Kind.DRAIN,
+    Ping: Kind.PING,
+    Refuse: Kind.REFUSE,
+}
+
+__all__ = [
+    "KINDS",
+    "Bounce",
+    "Busy",
+    "Bye",
+    "Call",
+    "Cancel",
+    "Credit",
+    "Decline",
+    "Drain",
+    "Grant",
+    "Head",
+    "Hello",
+    "Item",
+    "Lane",
+    "Message",
+    "MethodInfo",
+    "Mode",
+    "Part",
+    "Ping",
+    "Ready",
+    "Refuse",
+    "RequestInfo",
+    "Result",
+    "Slots",
+    "Want",
+    "Welcome",
+]

@@ -1,0 +1,268 @@
+"""A worker's capacity, shared by several gateways. Values in, actions out; no I/O, no clock.
+
+Rules: a freed slot goes to a call already here, else to the gateway that has wanted one longest
+(kept for it by a ticket), else it is announced to all. A call that is not known to be quick is
+announced as BUSY before it starts, because user code may hold the GIL and silence us. Calls that
+find no free slot wait here only behind quick ones; otherwise they go back to their gateway.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from toto._wire.constants import Lane
+from toto._wire.messages import Slots
+
+__all__ = ["Action", "AnnounceSlots", "BounceCall", "GrantSlot", "SlotCall", "SlotTable", "StartCall"]
+
+GRANT_SECONDS = 0.05
+"""A granted slot that its gateway neither uses nor declines is free again after this time."""
+COARSE_CAPACITY = 8
+"""From this capacity on, an announcement is worth its message only when much has changed."""
+
+L = TypeVar("L")
+
+
+@dataclass(slots=True, eq=False)
+class SlotCall(Generic[L]):
+    """A call as far as slots are concerned."""
+
+    link: L
+    lane: int
+    method: str
+    ticket: int = 0
+    is_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartCall(Generic[L]):
+    """Run the call now."""
+
+    call: SlotCall[L]
+
+
+@dataclass(frozen=True, slots=True)
+class BounceCall(Generic[L]):
+    """Hand the call back to its gateway."""
+
+    call: SlotCall[L]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceSlots(Generic[L]):
+    """Tell the gateway the current numbers, as READY or as BUSY."""
+
+    link: L
+    is_busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSlot(Generic[L]):
+    """Tell the gateway that a slot is kept for it."""
+
+    link: L
+    lane: int
+    ticket: int
+
+
+Action = StartCall[L] | BounceCall[L] | AnnounceSlots[L] | GrantSlot[L]
+
+
+@dataclass(slots=True)
+class _Peer:
+    received: list[int] = field(default_factory=lambda: [0, 0])
+    told: list[int] = field(default_factory=lambda: [0, 0])
+
+
+@dataclass(slots=True)
+class _Ticket(Generic[L]):
+    link: L
+    lane: int
+    expires_at: float
+
+
+class SlotTable(Generic[L]):
+    """Slots by lane, the calls that hold or await them, and the gateways that want them.
+
+    Args:
+        threads: calls that may run in threads at once.
+        loop_slots: calls that may run on the event loop at once.
+        is_fast: whether calls of a method are known to be quick.
+    """
+
+    def __init__(self, *, threads: int, loop_slots: int, is_fast: Callable[[str], bool]) -> None:
+        self.capacity = (threads, loop_slots)
+        self.is_draining = False
+        self._is_fast = is_fast
+        self._peers: dict[L, _Peer] = {}
+        self._running: tuple[set[SlotCall[L]], set[SlotCall[L]]] = (set(), set())
+        self._queues: tuple[deque[SlotCall[L]], deque[SlotCall[L]]] = (deque(), deque())
+        self._tickets: dict[int, _Ticket[L]] = {}
+        self._last_ticket = 0
+        self._wants: tuple[dict[L, int], dict[L, int]] = ({}, {})
+
+    # -- what is so
+
+    def free(self, lane: int) -> int:
+        """Slots that nobody holds, and that no call here waits for."""
+        kept = sum(1 for ticket in self._tickets.values() if ticket.lane == lane)
+        return self.capacity[lane] - len(self._running[lane]) - kept
+
+    @property
+    def is_idle(self) -> bool:
+        """No call runs or waits."""
+        return not any(self._running) and not any(self._queues)
+
+    def report(self, link: L) -> Slots:
+        """Return what to tell a gateway, and remember that it was told."""
+        peer = self._peers[link]
+        free = [0 if self.is_draining else self.free(lane) for lane in Lane]
+        peer.told = free
+        return Slots(
+            free[Lane.THREAD],
+            free[Lane.LOOP],
+            peer.received[Lane.THREAD],
+            peer.received[Lane.LOOP],
+        )
+
+    @property
+    def next_expiry(self) -> float | None:
+        """When the oldest grant runs out."""
+        return min((ticket.expires_at for ticket in self._tickets.values()), default=None)
+
+    # -- gateways
+
+    def link_up(self, link: L) -> Iterator[Action[L]]:
+        """A gateway is there: tell it what is free."""
+        self._peers[link] = _Peer()
+        yield AnnounceSlots(link, is_busy=False)
+
+    def link_down(self, link: L) -> Iterator[Action[L]]:
+        """A gateway is gone, and with it what it wanted, held and had waiting here."""
+        self._peers.pop(link, None)
+        self._tickets = {n: t for n, t in self._tickets.items() if t.link is not link}
+        for lane in Lane:
+            self._wants[lane].pop(link, None)
+            queue = self._queues[lane]
+            for call in [call for call in queue if call.link is link]:
+                queue.remove(call)
+            yield from self._use_free(lane, 0.0)
+
+    def want(self, link: L, lane: int, count: int, now: float) -> Iterator[Action[L]]:
+        """A gateway has calls waiting for this worker (or, with 0, no more)."""
+        wants = self._wants[lane]
+        if count <= 0:
+            wants.pop(link, None)
+        elif link in self._peers:
+            wants[link] = count
+            yield from self._use_free(lane, now)
+
+    def decline(self, link: L, ticket: int, now: float) -> Iterator[Action[L]]:
+        """A gateway does not need the slot kept for it."""
+        kept = self._tickets.get(ticket)
+        if kept is not None and kept.link is link:
+            del self._tickets[ticket]
+            yield from self._use_free(kept.lane, now)
+
+    def expire(self, now: float) -> Iterator[Action[L]]:
+        """Take back slots whose gateways have not answered."""
+        for number, ticket in list(self._tickets.items()):
+            if ticket.expires_at <= now:
+                del self._tickets[number]
+                yield from self._use_free(ticket.lane, now)
+
+    def drain(self) -> Iterator[Action[L]]:
+        """Take no more calls, and hand back those that wait."""
+        self.is_draining = True
+        self._tickets.clear()
+        for lane in Lane:
+            self._wants[lane].clear()
+            yield from self._bounce_queue(lane)
+
+    # -- calls
+
+    def arrive(self, call: SlotCall[L]) -> Iterator[Action[L]]:
+        """A call came in: it starts, waits behind quick ones, or goes back."""
+        lane = call.lane
+        call.is_fast = self._is_fast(call.method)
+        kept = self._tickets.pop(call.ticket, None) if call.ticket else None
+        if not call.ticket:
+            # A ticket's slot was never reported free, so its call is counted on neither side.
+            self._peers[call.link].received[lane] += 1
+        if self.is_draining:
+            yield BounceCall(call)
+        elif (kept is not None and kept.lane == lane) or self.free(lane) > 0:
+            yield from self._start(call)
+        elif self._is_quick_lane(lane):
+            self._queues[lane].append(call)
+        else:
+            yield BounceCall(call)
+
+    def withdraw(self, call: SlotCall[L]) -> bool:
+        """Drop a call that has not started; False when it has."""
+        queue = self._queues[call.lane]
+        if call in queue:
+            queue.remove(call)
+            return True
+        return False
+
+    def finish(self, call: SlotCall[L], now: float) -> tuple[int, list[Action[L]]]:
+        """A call's slot is free. Returns a ticket for the call's own gateway (or 0), and the rest."""
+        self._running[call.lane].discard(call)
+        actions = list(self._use_free(call.lane, now))
+        for action in actions:
+            if isinstance(action, GrantSlot) and action.link is call.link:
+                # Its result is about to be sent there: the ticket rides on that message.
+                actions.remove(action)
+                return action.ticket, actions
+        return 0, [a for a in actions if not _is_told_by_result(a, call.link)]
+
+    # -- inside
+
+    def _start(self, call: SlotCall[L]) -> Iterator[Action[L]]:
+        self._running[call.lane].add(call)
+        if not call.is_fast:
+            yield from self._announce(call.lane, is_busy=True, but=call.link)
+            if not self._is_quick_lane(call.lane):
+                yield from self._bounce_queue(call.lane)
+        yield StartCall(call)
+
+    def _bounce_queue(self, lane: int) -> Iterator[Action[L]]:
+        queue = self._queues[lane]
+        while queue:
+            yield BounceCall(queue.popleft())
+
+    def _is_quick_lane(self, lane: int) -> bool:
+        return any(call.is_fast for call in self._running[lane])
+
+    def _use_free(self, lane: int, now: float) -> Iterator[Action[L]]:
+        queue = self._queues[lane]
+        while queue and self.free(lane) > 0:
+            yield from self._start(queue.popleft())
+        wants = self._wants[lane]
+        while wants and self.free(lane) > 0 and not self.is_draining:
+            link = next(iter(wants))
+            count = wants.pop(link) - 1
+            if count:
+                wants[link] = count
+            self._last_ticket += 1
+            self._tickets[self._last_ticket] = _Ticket(link, lane, now + GRANT_SECONDS)
+            yield GrantSlot(link, lane, self._last_ticket)
+        yield from self._announce(lane, is_busy=False)
+
+    def _announce(
+        self, lane: int, *, is_busy: bool, but: L | None = None
+    ) -> Iterator[Action[L]]:
+        free = self.free(lane)
+        coarse = self.capacity[lane] // COARSE_CAPACITY
+        for link, peer in self._peers.items():
+            told = peer.told[lane]
+            if link is but or told == free:
+                continue
+            if abs(told - free) >= coarse or (told == 0) != (free == 0):
+                yield AnnounceSlots(link, is_busy)
+
+
+def _is_told_by_result(action: Action[L], link: L) -> bool:
+    return isinstance(action, AnnounceSlots) and action.link is link

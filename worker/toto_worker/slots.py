@@ -14,7 +14,15 @@ from typing import Generic, TypeVar
 from toto._wire.constants import Lane
 from toto._wire.messages import Slots
 
-__all__ = ["Action", "AnnounceSlots", "BounceCall", "GrantSlot", "SlotCall", "SlotTable", "StartCall"]
+__all__ = [
+    "Action",
+    "AnnounceSlots",
+    "BounceCall",
+    "GrantSlot",
+    "SlotCall",
+    "SlotTable",
+    "StartCall",
+]
 
 GRANT_SECONDS = 0.05
 """A granted slot that its gateway neither uses nor declines is free again after this time."""
@@ -138,7 +146,7 @@ class SlotTable(Generic[L]):
         self._peers[link] = _Peer()
         yield AnnounceSlots(link, is_busy=False)
 
-    def link_down(self, link: L) -> Iterator[Action[L]]:
+    def link_down(self, link: L, now: float) -> Iterator[Action[L]]:
         """A gateway is gone, and with it what it wanted, held and had waiting here."""
         self._peers.pop(link, None)
         self._tickets = {n: t for n, t in self._tickets.items() if t.link is not link}
@@ -147,7 +155,7 @@ class SlotTable(Generic[L]):
             queue = self._queues[lane]
             for call in [call for call in queue if call.link is link]:
                 queue.remove(call)
-            yield from self._use_free(lane, 0.0)
+            yield from self._use_free(lane, now)
 
     def want(self, link: L, lane: int, count: int, now: float) -> Iterator[Action[L]]:
         """A gateway has calls waiting for this worker (or, with 0, no more)."""
@@ -208,7 +216,7 @@ class SlotTable(Generic[L]):
         return False
 
     def finish(self, call: SlotCall[L], now: float) -> tuple[int, list[Action[L]]]:
-        """A call's slot is free. Returns a ticket for the call's own gateway (or 0), and the rest."""
+        """Free a call's slot; return a ticket for its own gateway (or 0), and what else to do."""
         self._running[call.lane].discard(call)
         actions = list(self._use_free(call.lane, now))
         for action in actions:
@@ -251,9 +259,7 @@ class SlotTable(Generic[L]):
             yield GrantSlot(link, lane, self._last_ticket)
         yield from self._announce(lane, is_busy=False)
 
-    def _announce(
-        self, lane: int, *, is_busy: bool, but: L | None = None
-    ) -> Iterator[Action[L]]:
+    def _announce(self, lane: int, *, is_busy: bool, but: L | None = None) -> Iterator[Action[L]]:
         free = self.free(lane)
         coarse = self.capacity[lane] // COARSE_CAPACITY
         for link, peer in self._peers.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
+from toto._core.failure import Failure
 from toto._wire.call_state import CallEvent, CallState
 from toto._wire.codec import ProtocolError
 from toto._wire.constants import BODY_CHUNK_BYTES
@@ -39,7 +40,6 @@ from toto_gateway.dispatch.scheduler import (
     WantSlots,
 )
 from toto_gateway.dispatch.workers import WorkerView
-from toto._core.failure import Failure
 
 __all__ = ["DispatchClient", "DispatchSettings"]
 
@@ -85,9 +85,7 @@ class DispatchClient:
         self._wants_scheduled = False
         self._wants_told = False
         self._unserved_timer: asyncio.TimerHandle | None = None
-        self._links = WorkerLinks(
-            settings.endpoint, addresses=settings.addresses, listener=self
-        )
+        self._links = WorkerLinks(settings.endpoint, addresses=settings.addresses, listener=self)
 
     # -- for the pipeline
 
@@ -148,9 +146,7 @@ class DispatchClient:
             elif isinstance(instruction, DeclineSlot):
                 self._links.send(instruction.worker.link, Decline(instruction.ticket))
             elif isinstance(instruction, WantSlots):
-                self._links.send(
-                    instruction.worker.link, Want(instruction.lane, instruction.count)
-                )
+                self._links.send(instruction.worker.link, Want(instruction.lane, instruction.count))
             else:
                 self._end(instruction.call, instruction.failure)
         if not self._wants_scheduled and (self._wants_told or self._scheduler.waiting):

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
 from typing import Protocol
 
 import zmq
@@ -171,5 +170,3 @@ class WorkerLinks:
         del self._links[link.peer]
         self._processes.forget(link.peer)
         self._listener.on_lost(link, death, is_expected=is_expected)
-
-

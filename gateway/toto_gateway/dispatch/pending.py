@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from toto._core.failure import Failure
 from toto._wire.call_state import CallEvent, CallState, advance
 from toto._wire.messages import Head, RequestInfo
-from toto._core.failure import Failure
 
 if TYPE_CHECKING:
     from toto_gateway.dispatch.workers import WorkerView

@@ -1,4 +1,4 @@
-"""Calls that wait for a worker, oldest first, single calls and batch members taking turns. No I/O."""
+"""Calls that wait for a worker: oldest first, single calls and batch members in turn. No I/O."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ class Route:
         (self._batch if call.request.in_batch else self._single).put(call)
 
     def abandon(self, call: PendingCall) -> None:
-        """Count out a call that ended while it waited; it leaves the queue when it gets to the head."""
+        """Count out a call that ended while it waited; it leaves when it gets to the head."""
         (self._batch if call.request.in_batch else self._single).count -= 1
 
     def peek(self) -> PendingCall | None:

@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from typing import NamedTuple, Protocol
 
+from toto._core.failure import Failure
 from toto._wire.constants import RESPONSE_BYTES_MAX, Mode
 from toto._wire.messages import Head
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
-from toto._core.failure import Failure
 
-__all__ = ["Answer", "CallPool", "Piece", "Reply", "StreamStart"]
+__all__ = ["Answer", "CallPool", "Piece", "Reply", "ReplyEvent", "StreamStart"]
 
 _NO_HEAD = Head()
 
@@ -36,6 +36,9 @@ class Piece(NamedTuple):
     more: bool
 
 
+ReplyEvent = Answer | StreamStart | Piece | Failure
+
+
 class CallPool(Protocol):
     """What can run calls."""
 
@@ -52,17 +55,26 @@ class CallPool(Protocol):
 class Reply:
     """Collects the events of one call for one reader.
 
-    Use: ``start()``, then ``await first()``; if that is a ``StreamStart``, ``await next()`` until
-    something else than a ``Piece`` comes, and ``credit()`` what has been passed on. ``close()``
-    ends the call if it has not ended; it belongs in a ``finally``.
+    Use: ``start()``, then ``await next()``; if that is a ``StreamStart``, ``await next()`` again
+    until something else than a ``Piece`` comes, and ``credit()`` what has been passed on.
+    ``close()`` ends the call if it has not ended; it belongs in a ``finally``.
     """
 
-    __slots__ = ("_call", "_chunks", "_events", "_head", "_is_streaming", "_pool", "_size", "_waiter")
+    __slots__ = (
+        "_call",
+        "_chunks",
+        "_events",
+        "_head",
+        "_is_streaming",
+        "_pool",
+        "_size",
+        "_waiter",
+    )
 
     def __init__(self, pool: CallPool) -> None:
         self._pool = pool
         self._call: PendingCall | None = None
-        self._events: deque[Answer | StreamStart | Piece | Failure] = deque()
+        self._events: deque[ReplyEvent] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
@@ -73,7 +85,7 @@ class Reply:
         """Send the call on its way."""
         self._call = self._pool.submit(request, self)
 
-    async def next(self) -> Answer | StreamStart | Piece | Failure:
+    async def next(self) -> ReplyEvent:
         """Return the next event; an ``Answer`` or a ``Failure`` is the last.
 
         May be cancelled (by a timeout, say) and called again without losing anything.
@@ -86,10 +98,11 @@ class Reply:
                 self._waiter = None
         return self._events.popleft()
 
-    @property
-    def has_event(self) -> bool:
-        """True when ``next`` will not wait."""
-        return bool(self._events)
+    def next_piece_nowait(self) -> Piece | None:
+        """Return the next event if it is there already and is a piece of a stream."""
+        if self._events and isinstance(self._events[0], Piece):
+            return self._events.popleft()  # type: ignore[return-value]  # it was just looked at
+        return None
 
     def credit(self, size: int) -> None:
         """Tell the worker that so many bytes have reached the client."""
@@ -133,7 +146,7 @@ class Reply:
         """The call ended without an answer."""
         self._put(failure)
 
-    def _put(self, event: Answer | StreamStart | Piece | Failure) -> None:
+    def _put(self, event: ReplyEvent) -> None:
         self._events.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -34,7 +34,7 @@ class RouterSocket:
         knows: tells whether a routing id has been introduced; messages of others come with the
             kernel's or the transport's word about where they are from.
         on_message: gets routing id, header, payload (empty if none) and that address.
-        on_disconnect: called a moment after some peer's connection ended; libzmq does not say whose.
+        on_disconnect: called a moment after some peer's connection ended; whose, is unknown.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class RouterSocket:
         receive, knows, on_message = self._socket.recv, self._knows, self._on_message
         stop_at = time.monotonic() + DRAIN_SECONDS_MAX
         for _ in range(DRAIN_MESSAGES_MAX):
-            if not self._is_open or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if not self._is_open or not _has_message(self._socket):
                 return
             peer = receive(zmq.NOBLOCK)
             if not self._socket.getsockopt(zmq.RCVMORE):
@@ -149,7 +149,7 @@ class RouterSocket:
 
     def _read_monitor(self) -> None:
         seen = False
-        while self._is_open and self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while self._is_open and _has_message(self._monitor):
             parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             seen = True
         if seen:
@@ -159,6 +159,10 @@ class RouterSocket:
         if self._is_open:
             self._drain()
             self._on_disconnect()
+
+
+def _has_message(endpoint: zmq.Socket[bytes]) -> bool:
+    return bool(int(endpoint.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _address_of(frame: zmq.Frame) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
+from toto._core.failure import Failure
 from toto._core.timing import MethodTimes
 from toto._wire.call_state import CallEvent
 from toto._wire.constants import Lane
@@ -17,9 +18,8 @@ from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.pending import PendingCall
 from toto_gateway.dispatch.queues import Route
 from toto_gateway.dispatch.workers import WorkerTable, WorkerView
-from toto._core.failure import Failure
 
-__all__ = ["DeclineSlot", "Instruction", "Refuse", "SendCall", "Scheduler", "WantSlots"]
+__all__ = ["DeclineSlot", "Instruction", "Refuse", "Scheduler", "SendCall", "WantSlots"]
 
 QUEUE_BASE = 128
 QUEUE_PER_SLOT = 4
@@ -113,14 +113,17 @@ class Scheduler:
         route.put(call)
 
     def abandon(self, call: PendingCall) -> WorkerView | None:
-        """Count out a call that has just ended unanswered; return the worker that has it, if any."""
+        """Count out a call that ended unanswered; return the worker that has it, if any."""
         worker = call.worker
         if worker is None:
             self._route(call.request.method).abandon(call)
         return worker
 
-    def release(self, call: PendingCall, run_microseconds: int | None) -> None:
-        """The worker is done with the call: count it out there, and learn from its run time."""
+    def release(self, call: PendingCall, run_microseconds: int = 0) -> None:
+        """The worker is done with the call: count it out there, and learn from its run time.
+
+        A run time of 0 says that the call did not run, or that nobody knows.
+        """
         worker = call.worker
         if worker is None or worker.calls.pop(call.call_id, None) is None:
             return
@@ -128,13 +131,13 @@ class Scheduler:
         running[call.lane] -= 1
         if call.request.in_batch:
             self._route(call.request.method).batch_running -= 1
-        if run_microseconds is not None:
+        if run_microseconds:
             self.times.of(call.request.method).add(run_microseconds)
 
     def bounce(self, call: PendingCall) -> None:
         """The worker handed the call back: it waits again, in its old place."""
         worker = call.worker
-        self.release(call, None)
+        self.release(call)
         call.worker = None
         if worker is not None:
             # Whatever made it bounce is invisible from here; send nothing ahead until it reports.
@@ -155,7 +158,7 @@ class Scheduler:
         self._last_loss_at = now
         calls = list(worker.calls.values())
         for call in calls:
-            self.release(call, None)
+            self.release(call)
         self.workers.remove(worker)
         self._regroup()
         return calls

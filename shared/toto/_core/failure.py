@@ -32,9 +32,7 @@ _METHOD_STATUS = {
     codes.ERROR_INVALID_HMAC: 401,
     codes.ERROR_INVALID_USER_ID: 400,
 }
-_RETRYABLE = frozenset(
-    {codes.ERROR_OVERLOADED, codes.ERROR_NO_WORKER, codes.ERROR_UNAVAILABLE}
-)
+_RETRYABLE = frozenset({codes.ERROR_OVERLOADED, codes.ERROR_NO_WORKER, codes.ERROR_UNAVAILABLE})
 
 
 def status_of(code: int, *, http_statuses: bool) -> int:
@@ -77,9 +75,7 @@ class Failure:
     @classmethod
     def too_large(cls, limit_bytes: int) -> "Failure":
         """The body is longer than the option ``max_body_size``."""
-        return cls(
-            codes.ERROR_PAYLOAD_TOO_LARGE, f"The body is larger than {limit_bytes} bytes."
-        )
+        return cls(codes.ERROR_PAYLOAD_TOO_LARGE, f"The body is larger than {limit_bytes} bytes.")
 
     @classmethod
     def unsupported_media_type(cls) -> "Failure":
@@ -94,16 +90,12 @@ class Failure:
     @classmethod
     def invalid_method(cls, method: str) -> "Failure":
         """No worker has ever announced such a method."""
-        return cls(
-            codes.ERROR_INVALID_METHOD, f"Cannot call '{method[:METHOD_NAME_SHOWN_MAX]}'."
-        )
+        return cls(codes.ERROR_INVALID_METHOD, f"Cannot call '{method[:METHOD_NAME_SHOWN_MAX]}'.")
 
     @classmethod
     def overloaded(cls) -> "Failure":
         """The queue is full, or the wait would outlast the deadline."""
-        return cls(
-            codes.ERROR_OVERLOADED, "Too many calls are waiting.", retry_after_seconds=1
-        )
+        return cls(codes.ERROR_OVERLOADED, "Too many calls are waiting.", retry_after_seconds=1)
 
     @classmethod
     def no_worker(cls) -> "Failure":

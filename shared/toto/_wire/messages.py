@@ -173,7 +173,7 @@ class Want(NamedTuple):
     """The gateway has so many calls waiting that this worker could run; replaces the last WANT."""
 
     lane: int
-    count: int
+    calls: int
 
 
 class Decline(NamedTuple):

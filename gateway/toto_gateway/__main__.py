@@ -1,0 +1,5 @@
+"""``python -m toto_gateway`` is the command ``toto-gateway``."""
+
+from toto_gateway.cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""The composition root of a gateway process: settings in, a server out."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+
+import zmq
+
+from toto._core.child import ChildContext
+from toto._core.formats.registry import FormatRegistry
+from toto._core.logs import configure_logging
+from toto._core.siblings import process_endpoint
+from toto_gateway.decoding import Decoder
+from toto_gateway.dispatch.client import DispatchClient, DispatchSettings
+from toto_gateway.http.cors import CorsPolicy
+from toto_gateway.http.front import CallFront, FrontState
+from toto_gateway.http.probes import Probes
+from toto_gateway.pipeline import Pipeline, PipelineSettings
+from toto_gateway.server import GatewayServer
+from toto_gateway.settings import GatewaySettings
+
+__all__ = ["make_server", "run_gateway_process"]
+
+_log = logging.getLogger("toto.gateway")
+
+EXIT_STARTUP = 3
+
+
+def make_server(
+    settings: GatewaySettings,
+    sockets: Sequence[socket.socket],
+    *,
+    worker_address: str,
+    index: int,
+) -> GatewayServer:
+    """Put a gateway process together; needs a running event loop.
+
+    Args:
+        settings: the command's options.
+        sockets: listening sockets.
+        worker_address: endpoint of the first gateway process.
+        index: which gateway process this is.
+    """
+    formats = FormatRegistry(
+        msgpack_enabled=settings.msgpack_enabled, bson_enabled=settings.bson_enabled
+    )
+    addresses = tuple(process_endpoint(worker_address, n) for n in range(settings.processes))
+    pool = DispatchClient(DispatchSettings(addresses[index], addresses, settings.queue_max))
+    decoder = Decoder(
+        formats,
+        root=settings.root,
+        method_select=settings.method_select,
+        batch_max=settings.batch_max,
+    )
+    pipeline = Pipeline(
+        pool,
+        decoder,
+        PipelineSettings(settings.request_timeout, settings.error_status == "http"),
+    )
+    state = FrontState()
+    front = CallFront(
+        pipeline,
+        Probes(is_draining=lambda: state.is_draining, worker_count=lambda: pool.worker_count),
+        CorsPolicy(settings.allow_origin),
+        max_body_bytes=settings.max_body_size,
+        state=state,
+    )
+    return GatewayServer(
+        front,
+        pool,
+        sockets,
+        state=state,
+        graceful_timeout_seconds=settings.graceful_timeout,
+    )
+
+
+def run_gateway_process(
+    settings: GatewaySettings,
+    sockets: Sequence[socket.socket],
+    worker_address: str,
+    index: int,
+    context: ChildContext,
+) -> int:
+    """Run in a fork of the supervisor; return the exit code."""
+    configure_logging(f"gateway-{index}", level=settings.log_level, log_format=settings.log_format)
+
+    async def serve() -> None:
+        server = make_server(settings, sockets, worker_address=worker_address, index=index)
+        await server.serve(on_ready=context.ready, parent_pipe=context.parent_pipe)
+
+    try:
+        asyncio.run(serve())
+    except zmq.ZMQError as error:
+        endpoint = process_endpoint(worker_address, index)
+        sys.stderr.write(
+            f"toto-gateway: error: cannot listen for workers on {endpoint}: {error.strerror}\n"
+        )
+        return EXIT_STARTUP
+    return 0

@@ -1,0 +1,196 @@
+"""One request from its bytes to its answer: decode, dispatch, answer."""
+
+import logging
+from dataclasses import dataclass
+
+from toto._core.failure import Failure, status_of
+from toto._core.formats.format import Format
+from toto._core.logs import REQUEST_ID
+from toto._wire.constants import Mode
+from toto._wire.messages import Head, RequestInfo
+from toto_gateway.batch import run_batch
+from toto_gateway.decoding import BatchCall, Decoder, RequestRefused, SingleCall
+from toto_gateway.dispatch.pending import CallRequest
+from toto_gateway.dispatch.replies import Answer, CallPool, Reply, StreamStart
+from toto_gateway.request import Request, Responder
+from toto_gateway.streaming.framing import Framing, RawFraming, framing_for
+from toto_gateway.streaming.response import StreamWriter
+
+__all__ = ["Pipeline", "PipelineSettings"]
+
+_log = logging.getLogger("toto.gateway")
+
+Headers = list[tuple[str, str]]
+
+STREAM_HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
+"""Caches and buffering proxies would hold a stream back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the pipeline needs of the options."""
+
+    request_timeout_seconds: float
+    http_statuses: bool
+    """Map the errors of methods to HTTP statuses instead of 200."""
+
+
+class Pipeline:
+    """Answers requests. Knows no sockets: the pool runs calls, the responder writes.
+
+    Args:
+        pool: where calls run.
+        decoder: reads requests.
+        settings: time limit and statuses.
+    """
+
+    def __init__(self, pool: CallPool, decoder: Decoder, settings: PipelineSettings) -> None:
+        self._pool = pool
+        self._decoder = decoder
+        self._settings = settings
+
+    async def handle(self, request: Request, responder: Responder, headers: Headers) -> None:
+        """Answer one request; whatever goes wrong, the client gets an error with a code.
+
+        Args:
+            request: POST, GET or HEAD.
+            responder: for this request.
+            headers: to put into the response besides those of the answer itself.
+        """
+        REQUEST_ID.set(request.request_id)
+        try:
+            await self._answer(request, responder, headers)
+        except RequestRefused as refused:
+            self.refuse(request, responder, headers, refused.failure, refused.body_format)
+        except ConnectionError:
+            _log.debug("the client has gone")
+        except Exception:  # noqa: BLE001  # the edge: every request gets an answer
+            _log.exception("%s %s failed", request.verb, request.path)
+            failure = Failure.server_error(request.request_id)
+            self.refuse(request, responder, headers, failure)
+
+    def refuse(
+        self,
+        request: Request,
+        responder: Responder,
+        headers: Headers,
+        failure: Failure,
+        body_format: Format | None = None,
+    ) -> None:
+        """Answer with an error of the gateway's own, in the request's format."""
+        body_format = body_format or self._decoder.format_of(request)
+        if failure.retry_after_seconds:
+            headers.append(("Retry-After", str(failure.retry_after_seconds)))
+        headers.append(("Content-Type", body_format.content_type))
+        document = body_format.error(failure.as_error(request.request_id))
+        status = status_of(failure.code, http_statuses=self._settings.http_statuses)
+        responder.send(status, headers, document)
+
+    async def _answer(self, request: Request, responder: Responder, headers: Headers) -> None:
+        call = self._decoder.decode(request)
+        if isinstance(call, BatchCall):
+            await self._answer_batch(request, call, responder, headers)
+        elif _is_event_stream_reconnect(request):
+            # EventSource comes back after every end; running the method again would surprise.
+            responder.send(204, headers, b"")
+        else:
+            await self._answer_single(request, call, responder, headers)
+
+    async def _answer_single(
+        self, request: Request, call: SingleCall, responder: Responder, headers: Headers
+    ) -> None:
+        reply = Reply(self._pool)
+        try:
+            reply.start(self._call_request(request, call))
+            event = await reply.next()
+            if isinstance(event, StreamStart):
+                await self._stream(request, call, reply, responder, headers, event.head)
+            elif isinstance(event, Answer):
+                self._send_answer(event, call.body_format, responder, headers)
+            elif isinstance(event, Failure):
+                self.refuse(request, responder, headers, event, call.body_format)
+        finally:
+            reply.close()
+
+    async def _answer_batch(
+        self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
+    ) -> None:
+        members = [
+            (
+                key,
+                member
+                if isinstance(member, Failure)
+                else self._call_request(request, member, batch_key=key),
+            )
+            for key, member in batch.members.items()
+        ]
+        document = await run_batch(
+            self._pool, members, body_format=batch.body_format, request_id=request.request_id
+        )
+        headers.append(("Content-Type", batch.body_format.content_type))
+        responder.send(200, headers, document)
+
+    def _call_request(
+        self, request: Request, call: SingleCall, *, batch_key: str | None = None
+    ) -> CallRequest:
+        info = RequestInfo(
+            request_id=request.request_id,
+            verb=request.verb,
+            uri=request.uri,
+            headers=request.headers,
+            remote_ip=request.remote_ip,
+            content_type=call.content_type,
+            body_format=call.body_format.name,
+            batch_key=batch_key,
+        )
+        return CallRequest(
+            call.method,
+            call.body,
+            info,
+            self._settings.request_timeout_seconds,
+            in_batch=batch_key is not None,
+        )
+
+    def _send_answer(
+        self, answer: Answer, body_format: Format, responder: Responder, headers: Headers
+    ) -> None:
+        head = answer.head
+        headers.extend(head.headers)
+        headers.append(("Content-Type", _content_type(head, body_format)))
+        status = head.status or status_of(answer.code, http_statuses=self._settings.http_statuses)
+        responder.send(status, headers, answer.body)
+
+    async def _stream(
+        self,
+        request: Request,
+        call: SingleCall,
+        reply: Reply,
+        responder: Responder,
+        headers: Headers,
+        head: Head,
+    ) -> None:
+        if head.mode == Mode.RAW:
+            framing: Framing = RawFraming(head.content_type)
+        else:
+            framing = framing_for(request.header("accept"), call.body_format)
+        headers.extend(head.headers)
+        headers.append(("Content-Type", framing.content_type))
+        headers.extend(STREAM_HEADERS)
+        if request.verb == "HEAD":
+            responder.send(head.status or 200, headers, b"")
+            return
+        responder.start(head.status or 200, headers)
+        writer = StreamWriter(
+            reply, responder, framing, body_format=call.body_format, request_id=request.request_id
+        )
+        await writer.run()
+
+
+def _content_type(head: Head, body_format: Format) -> str:
+    return head.content_type if head.mode == Mode.RAW else body_format.content_type
+
+
+def _is_event_stream_reconnect(request: Request) -> bool:
+    return bool(request.header("last-event-id")) and (
+        "text/event-stream" in request.header("accept").lower()
+    )

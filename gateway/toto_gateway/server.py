@@ -1,0 +1,118 @@
+"""One gateway process: the HTTP server, the pipeline and the dispatch client on one event loop."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tornado.httpserver import HTTPServer
+
+from toto_gateway.http.front import CallFront, FrontState
+
+__all__ = ["GatewayServer", "Pool"]
+
+_log = logging.getLogger("toto.gateway")
+
+MAX_HEADER_BYTES = 16 * 1024
+IDLE_CONNECTION_SECONDS = 75.0
+BODY_SECONDS = 300.0
+"""The longest an upload may take."""
+READ_BUFFER_BYTES = 1024 * 1024
+UNLIMITED_BYTES = 2**62
+"""Tornado answers a body over its limit with a bare 400; the front answers 413 with an error."""
+CANCEL_SECONDS = 1.0
+SEND_BUFFER_BYTES = 256 * 1024
+"""Of the kernel, per connection: what a slow client may leave there counts as delivered."""
+
+
+class Pool(Protocol):
+    """The part of the dispatch client that the server opens and closes."""
+
+    def open(self) -> None:
+        """Begin to take workers."""
+
+    def close(self) -> None:
+        """Let all workers go."""
+
+
+class GatewayServer:
+    """Serves until it is told to stop, then drains.
+
+    Args:
+        front: makes delegates for requests.
+        pool: the workers.
+        sockets: listening, inherited from the supervisor.
+        state: shared with the front.
+        graceful_timeout_seconds: what running requests may take at the end.
+    """
+
+    def __init__(
+        self,
+        front: CallFront,
+        pool: Pool,
+        sockets: Sequence[socket.socket],
+        *,
+        state: FrontState,
+        graceful_timeout_seconds: float,
+    ) -> None:
+        self._front = front
+        self._pool = pool
+        self._sockets = sockets
+        self._state = state
+        self._graceful_timeout_seconds = graceful_timeout_seconds
+        self._http = HTTPServer(
+            front,
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=UNLIMITED_BYTES,
+            max_buffer_size=READ_BUFFER_BYTES,
+            idle_connection_timeout=IDLE_CONNECTION_SECONDS,
+            body_timeout=BODY_SECONDS,
+            decompress_request=False,
+        )
+
+    async def serve(self, *, on_ready: Callable[[], None], parent_pipe: int | None = None) -> None:
+        """Run until SIGTERM, or until the supervisor at the other end of the pipe is gone.
+
+        Raises:
+            zmq.ZMQError: when the endpoint for workers cannot be bound.
+        """
+        loop = asyncio.get_running_loop()
+        stop_wanted = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop_wanted.set)
+        if parent_pipe is not None:
+            loop.add_reader(parent_pipe, _on_parent_gone, loop, parent_pipe, stop_wanted)
+        try:
+            self._pool.open()
+            for listener in self._sockets:
+                # Inherited by every connection this socket accepts.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            self._http.add_sockets(self._sockets)
+            on_ready()
+            await stop_wanted.wait()
+            await self._drain()
+        finally:
+            self._pool.close()
+
+    async def _drain(self) -> None:
+        """Fail readiness, take no new connections, finish, cancel: each step bounded."""
+        _log.info("stopping with %d requests under way", self._state.requests)
+        self._state.is_draining = True
+        self._http.stop()
+        tasks = set(self._front.tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._graceful_timeout_seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                _log.warning("%d requests cut off", len(late))
+                await asyncio.wait(late, timeout=CANCEL_SECONDS)
+        await self._http.close_all_connections()
+
+
+def _on_parent_gone(
+    loop: asyncio.AbstractEventLoop, parent_pipe: int, stop_wanted: asyncio.Event
+) -> None:
+    loop.remove_reader(parent_pipe)
+    stop_wanted.set()

@@ -1,0 +1,206 @@
+"""The options of toto-gateway, and what they must be together."""
+
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from toto._core import kinds
+from toto._core.endpoints import parse_endpoint
+from toto._core.log_settings import LogSettings
+from toto._core.settings import SettingsError, option
+
+__all__ = ["GatewaySettings", "check_gateway_settings"]
+
+_ROOT = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+")
+_WORKER_PATH_BYTES_MAX = 100
+_PROCESSES_MAX = 64
+
+
+def _url_prefix() -> kinds.Kind[str]:
+    text = kinds.text()
+
+    def parse(value: object) -> str:
+        return "/" + text.parse(value).strip("/")
+
+    return kinds.Kind("url prefix", "text", parse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings(LogSettings):
+    """Serve Python methods over HTTP and run the calls in worker processes."""
+
+    port: int = option(
+        8888,
+        kind=kinds.integer(0, 65535),
+        help="TCP port to serve HTTP on; 0 takes any free port, printed at start.",
+    )
+    host: str = option(
+        "",
+        kind=kinds.text(),
+        help="Address to serve HTTP on.",
+        default_help="all interfaces",
+    )
+    root: str = option(
+        "/",
+        kind=_url_prefix(),
+        help="URL prefix under which methods are served, such as /api.",
+    )
+    processes: int = option(
+        1,
+        kind=kinds.integer(1, _PROCESSES_MAX),
+        unit="processes",
+        help="Gateway processes that share the port.",
+    )
+    method_module: str = option(
+        "methods",
+        kind=kinds.text(),
+        help="Package of the methods that local workers serve.",
+    )
+    workers: int = option(
+        0,
+        kind=kinds.integer(0, 512),
+        unit="processes",
+        help="Local worker processes to start.",
+    )
+    threads: int = option(
+        1,
+        kind=kinds.integer(1, 256),
+        unit="threads",
+        help="Plain calls that each local worker runs at once.",
+    )
+    app_dir: Path = option(  # noqa: RUF009  # option() makes a field
+        Path("."),
+        kind=kinds.path(),
+        help="Folder put first on the import path of local workers.",
+    )
+    worker_address: str = option(
+        "",
+        kind=kinds.text(),
+        help="Where workers connect: `ipc://PATH` or `tcp://HOST:PORT`.",
+        default_help="an ipc path in a private run directory",
+    )
+    worker_plaintext: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Allow unencrypted worker traffic on tcp addresses other than loopback: "
+        "only inside a private network.",
+    )
+    method_select: str = option(
+        "both",
+        kind=kinds.choice("both", "url", "parameter"),
+        help="Where a call names its method: the URL, the body's `method`, "
+        "or the URL first and then the body.",
+    )
+    allow_origin: str = option(
+        "",
+        kind=kinds.text(),
+        help="Origins whose pages may call (CORS): `*`, or one or several separated by commas.",
+        default_help="none",
+    )
+    msgpack_enabled: bool = option(
+        True,
+        kind=kinds.flag(),
+        help="Accept and answer application/msgpack.",
+    )
+    bson_enabled: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Accept and answer application/bson; needs `pip install toto-gateway[bson]`.",
+    )
+    max_body_size: int = option(
+        2 * 2**20,
+        kind=kinds.size(1, 2**40),
+        help="Largest request body; a larger one is answered 413.",
+    )
+    batch_max: int = option(
+        100,
+        kind=kinds.integer(1, 100_000),
+        unit="calls",
+        help="Most calls in one batch.",
+    )
+    request_timeout: float = option(
+        30.0,
+        kind=kinds.duration(minimum_seconds=0.001),
+        help="Longest time a call may take, waiting for a worker included.",
+    )
+    queue_max: int = option(
+        0,
+        kind=kinds.integer(0, 1_000_000),
+        unit="calls",
+        help="Calls that may wait for a worker; further ones are refused at once.",
+        default_help="128, and 4 more for each worker slot",
+    )
+    error_status: str = option(
+        "toto",
+        kind=kinds.choice("toto", "http"),
+        help="HTTP status of errors raised by methods: 200 as Toto's clients expect, "
+        "or the matching 4xx and 5xx.",
+    )
+    graceful_timeout: float = option(
+        30.0,
+        kind=kinds.duration(),
+        help="Time that running calls have to finish when the gateway stops.",
+    )
+    debug: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Send the text of unexpected exceptions to clients.",
+    )
+    access_log: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Write a log line for each call.",
+    )
+
+
+def check_gateway_settings(settings: GatewaySettings) -> None:
+    """Refuse settings that cannot work, although each value alone is of the right kind.
+
+    Raises:
+        SettingsError: the first problem found.
+    """
+    if not _ROOT.fullmatch(settings.root):
+        raise SettingsError(
+            f"root must be a URL path such as /api, of letters, digits and .-_~, "
+            f"not {settings.root!r}"
+        )
+    if settings.bson_enabled and importlib.util.find_spec("bson") is None:
+        raise SettingsError(
+            "bson_enabled needs the bson module of pymongo: install toto-gateway[bson]"
+        )
+    if settings.workers and not os.path.isdir(settings.app_dir):
+        raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")
+    _check_allow_origin(settings.allow_origin)
+    if settings.worker_address:
+        _check_worker_address(settings.worker_address, settings.worker_plaintext)
+
+
+def _check_allow_origin(allow_origin: str) -> None:
+    if allow_origin in ("", "*"):
+        return
+    for origin in allow_origin.split(","):
+        if not _ORIGIN.fullmatch(origin.strip()):
+            raise SettingsError(
+                f"allow_origin must be *, or origins such as https://example.com without a path, "
+                f"not {origin.strip()!r}"
+            )
+
+
+def _check_worker_address(address: str, is_plaintext_allowed: bool) -> None:
+    try:
+        endpoint = parse_endpoint(address)
+    except ValueError as error:
+        raise SettingsError(f"worker_address is {address!r}, but must {error}") from error
+    # Each gateway process but the first adds a suffix to the path.
+    longest_path = f"{endpoint.path}-{_PROCESSES_MAX - 1}"
+    if endpoint.path and len(os.fsencode(longest_path)) > _WORKER_PATH_BYTES_MAX:
+        limit = _WORKER_PATH_BYTES_MAX - len(f"-{_PROCESSES_MAX - 1}")
+        raise SettingsError(f"worker_address must have a path of at most {limit} bytes")
+    if not endpoint.is_private and not is_plaintext_allowed:
+        raise SettingsError(
+            f"worker_address is {address!r}, which other hosts can reach unencrypted: "
+            "listen on loopback or ipc, or set worker_plaintext inside a private network"
+        )

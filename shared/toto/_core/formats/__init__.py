@@ -1,0 +1,1 @@
+"""The body formats clients speak: decoding with limits, encoding, and splicing envelopes."""

@@ -1,0 +1,60 @@
+"""What every body format can do; the gateway and the workers know no more than this."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from toto._core.formats.envelope import CallEnvelope
+
+__all__ = ["Format"]
+
+
+class Format(Protocol):
+    """A body format: total decoding, strict encoding, and envelopes spliced from encoded parts.
+
+    ``loads`` and ``open_envelope`` answer any bytes with a value or MalformedBody; what encodes
+    raises NotSerializable.
+    """
+
+    name: str
+    content_type: str
+    # An encoded item between these two is one frame of a stream.
+    item_prefix: bytes
+    item_suffix: bytes
+
+    def loads(self, body: bytes) -> Any:
+        """Decode a body."""
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode a value (in BSON: a dict)."""
+
+    def result(self, value: Any) -> bytes:
+        """Make the finished envelope of a result."""
+
+    def error(self, error: Mapping[str, Any]) -> bytes:
+        """Make the finished envelope of an error."""
+
+    def encode_item(self, value: Any) -> bytes:
+        """Encode a value for ``join_list``, for one frame of a stream, or as a session."""
+
+    def join_list(self, items: Iterable[bytes]) -> bytes:
+        """Make the envelope whose result is the list of the encoded items."""
+
+    def join_batch(
+        self, members: Iterable[tuple[str, bytes]], session: bytes | None = None
+    ) -> bytes:
+        """Make the envelope of a batch from its members' finished envelopes."""
+
+    def item_frame(self, item: bytes) -> bytes:
+        """Make one frame of a stream from an encoded item."""
+
+    def end_frame(self) -> bytes:
+        """Make the last frame of a stream that went well."""
+
+    def error_frame(self, error: Mapping[str, Any]) -> bytes:
+        """Make the last frame of a stream that failed."""
+
+    def open_envelope(self, body: bytes) -> CallEnvelope:
+        """Read the method's name, or take a batch apart."""
+
+    def member_method(self, document: bytes) -> str | None:
+        """Read the method's name from one batch member."""

@@ -1,0 +1,20 @@
+"""How deep and how large a decoded body may be."""
+
+from dataclasses import dataclass
+
+__all__ = ["DecodeLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """Bounds on what a body may decode to, whatever its format.
+
+    Args:
+        depth_max: containers inside one another.
+        nodes_max: values in the whole body, containers included and keys not.
+    """
+
+    depth_max: int = 64
+    # A 224 x 224 x 3 picture as a JSON list is 150,000 values. Of a 2 MiB body only one made of
+    # nothing but single digits or empty brackets comes to more than a million.
+    nodes_max: int = 1_000_000

@@ -1,0 +1,197 @@
+"""Settings: options declared once, as fields of a frozen dataclass, and loaded from four places.
+
+Nothing here reads the environment or the command line: ``load`` is handed both.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from toto._core.conf_file import read_conf_file
+from toto._core.kinds import Kind, Secret, SettingsError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "Loaded",
+    "Option",
+    "Secret",
+    "SettingsError",
+    "describe",
+    "load",
+    "option",
+    "options_of",
+]
+
+S = TypeVar("S", bound="DataclassInstance")
+T = TypeVar("T")
+
+_METADATA_KEY = "toto_option"
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, as ``option()`` declared it.
+
+    Args:
+        name: its name in Python and in a conf file.
+        kind: what its value may be.
+        default: its value when nothing sets it.
+        help: one sentence or more for ``--help``.
+        unit: what a number counts; empty when the kind says it.
+        default_help: what the default means, when the value does not say it.
+    """
+
+    name: str
+    kind: Kind[Any]
+    default: Any
+    help: str
+    unit: str
+    default_help: str
+
+    @property
+    def command_line_name(self) -> str:
+        """``max_body_size`` is ``--max-body-size``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def environment_name(self) -> str:
+        """``max_body_size`` is ``TOTO_MAX_BODY_SIZE``."""
+        return "TOTO_" + self.name.upper()
+
+    @property
+    def default_text(self) -> str:
+        """The default, for people."""
+        return self.default_help or self.kind.show(self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[S]):
+    """Settings, and where each value came from.
+
+    Args:
+        settings: the validated settings.
+        sources: option name to ``default``, ``option --port``, ``gw.conf: port`` and so on.
+    """
+
+    settings: S
+    sources: Mapping[str, str]
+
+
+def option(default: T, *, kind: Kind[T], help: str, unit: str = "", default_help: str = "") -> T:
+    """Declare an option: ``port: int = option(8888, kind=kinds.integer(0, 65535), help="...")``.
+
+    Args:
+        default: its value when nothing sets it.
+        kind: what its value may be.
+        help: what it does, for ``--help`` and the options page.
+        unit: what a number counts, such as ``processes``; durations and sizes need none.
+        default_help: what the default means, such as ``chosen at start``.
+
+    Returns:
+        A dataclass field, typed as the value the settings will hold.
+    """
+    details = {"kind": kind, "help": help, "unit": unit, "default_help": default_help}
+    field: T = dataclasses.field(default=default, metadata={_METADATA_KEY: details})
+    return field
+
+
+def options_of(settings_class: "type[DataclassInstance]") -> tuple[Option, ...]:
+    """List the options of a settings class, its own before those it inherits."""
+    inherited = {
+        field.name
+        for base in settings_class.__bases__
+        if dataclasses.is_dataclass(base)
+        for field in dataclasses.fields(base)
+    }
+    fields = sorted(dataclasses.fields(settings_class), key=lambda field: field.name in inherited)
+    return tuple(
+        Option(name=field.name, default=field.default, **field.metadata[_METADATA_KEY])
+        for field in fields
+    )
+
+
+def load(
+    settings_class: type[S],
+    *,
+    keywords: Mapping[str, object] | None = None,
+    conf_path: Path | str | None = None,
+    environment: Mapping[str, str] | None = None,
+    command_line: Mapping[str, object] | None = None,
+) -> Loaded[S]:
+    """Build settings; of the four places the later argument wins, and every value is validated.
+
+    Args:
+        settings_class: a dataclass whose fields are all made by ``option()``.
+        keywords: option name to value, from Python code.
+        conf_path: a conf file.
+        environment: environment variables; those that are no option's are left alone.
+        command_line: option name to text, of the options given there.
+
+    Raises:
+        SettingsError: an unknown option, a value of the wrong kind, or an unreadable conf file.
+    """
+    options = {entry.name: entry for entry in options_of(settings_class)}
+    values: dict[str, object] = {}
+    sources = dict.fromkeys(options, _DEFAULT)
+    given = [
+        *_from_keywords(keywords or {}),
+        *_from_conf_file(conf_path),
+        *_from_environment(options, environment or {}),
+        *_from_command_line(options, command_line or {}),
+    ]
+    for name, value, source in given:
+        if name not in options:
+            raise SettingsError(f"{source} is not an option{_suggestion(name, options)}")
+        values[name] = options[name].kind.read(value, source)
+        sources[name] = source
+    return Loaded(settings_class(**values), MappingProxyType(sources))
+
+
+def describe(loaded: Loaded[Any]) -> list[tuple[str, str, str]]:
+    """List name, value as a conf file holds it (secrets masked), and source of every option."""
+    rows = []
+    for entry in options_of(type(loaded.settings)):
+        source = loaded.sources[entry.name]
+        if source == _DEFAULT and entry.default_help:
+            source = f"{source}: {entry.default_help}"
+        value = getattr(loaded.settings, entry.name)
+        rows.append((entry.name, entry.kind.literal(value), source))
+    return rows
+
+
+_Given = Iterator[tuple[str, object, str]]
+
+
+def _from_keywords(keywords: Mapping[str, object]) -> _Given:
+    for name, value in keywords.items():
+        yield name, value, f"keyword argument {name}"
+
+
+def _from_conf_file(conf_path: Path | str | None) -> _Given:
+    if conf_path is not None:
+        for name, value in read_conf_file(Path(conf_path)).items():
+            yield name, value, f"{conf_path}: {name if name.isidentifier() else repr(name)}"
+
+
+def _from_environment(options: Mapping[str, Option], environment: Mapping[str, str]) -> _Given:
+    for entry in options.values():
+        variable = entry.environment_name
+        if variable in environment:
+            yield entry.name, environment[variable], f"environment variable {variable}"
+
+
+def _from_command_line(options: Mapping[str, Option], command_line: Mapping[str, object]) -> _Given:
+    for name, value in command_line.items():
+        yield name, value, f"option {options[name].command_line_name}"
+
+
+def _suggestion(name: str, options: Mapping[str, Option]) -> str:
+    nearest = difflib.get_close_matches(name.lower().replace("-", "_"), options, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

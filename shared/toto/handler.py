@@ -1,0 +1,195 @@
+"""What ``invoke(handler, parameters)`` is given: the request, and the ways to answer it."""
+
+import uuid
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from toto.exceptions import TotoException
+
+__all__ = ["BatchHandlerProxy", "Request", "ResponsePort", "TotoHandler"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The HTTP request behind a call.
+
+    For a member of a batch ``body`` is the member's own document, not the whole batch.
+    """
+
+    verb: str
+    uri: str
+    """Path and query as the client sent them."""
+    headers: Mapping[str, str]
+    """By lower-case name; repeated headers are joined by a comma."""
+    body: bytes
+    remote_ip: str
+    content_type: str
+    """The format of the request, parameters of the type included; empty if none was given."""
+
+    @property
+    def path(self) -> str:
+        """The URI up to the question mark."""
+        return self.uri.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query's arguments, percent-decoded, each as the list of its values."""
+        return parse_qs(self.uri.partition("?")[2], keep_blank_values=True)
+
+
+class ResponsePort(Protocol):
+    """Where a handler's answers go; the worker provides it. Any thread may call it."""
+
+    def respond(self, result: Any, error: BaseException | None) -> None:
+        """End the call with a result or an error."""
+
+    def respond_raw(self, body: bytes, content_type: str, *, finish: bool) -> Awaitable[None]:
+        """Send bytes, and end the call if ``finish``."""
+
+    def set_status(self, status: int) -> None:
+        """Choose the HTTP status of the answer."""
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the answer, replacing earlier ones of the name."""
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header to the answer."""
+
+    def error_info(self, error: BaseException) -> dict[str, Any]:
+        """Return the error object the client gets for an exception."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True when nobody waits for the answer any more."""
+
+    @property
+    def has_ended(self) -> bool:
+        """True once the call has been answered."""
+
+
+class TotoHandler:
+    """The handle on one call, passed to ``invoke`` as its first argument.
+
+    The worker makes one for every call. Answering may happen in any thread; the first answer
+    counts, a later one is dropped with a log line at debug level.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        port: ResponsePort,
+        *,
+        request_id: str,
+        response_type: str,
+        deadline: float,
+    ) -> None:
+        self.request = request
+        self.request_id = request_id
+        """Names the HTTP request in the logs of gateway and worker (header ``x-request-id``)."""
+        self.transaction_id = uuid.uuid4()
+        """Names this call; each member of a batch has its own."""
+        self.response_type = response_type
+        """Content type the result is encoded in, for instance ``application/json``."""
+        self.deadline = deadline
+        """``time.monotonic()`` after which nobody waits for the answer."""
+        self.headers_only = request.verb == "HEAD"
+        """True when no body will be sent, so that a method may save itself the work."""
+        self._port = port
+
+    @property
+    def cancelled(self) -> bool:
+        """True when the client has gone or the deadline has passed: a long method should stop."""
+        return self._port.is_cancelled
+
+    @property
+    def finished(self) -> bool:
+        """True once the call has been answered."""
+        return self._port.has_ended
+
+    def respond(
+        self,
+        result: Any = None,
+        error: BaseException | None = None,
+        batch_results: Any = None,
+        allow_async: bool = True,
+    ) -> None:
+        """Answer the call.
+
+        Args:
+            result: anything the request's format can carry.
+            error: an exception; a ``TotoException`` reaches the client with its code and value.
+            batch_results: accepted for Toto's sake and ignored.
+            allow_async: accepted for Toto's sake and ignored.
+        """
+        del batch_results, allow_async
+        self._port.respond(result, error)
+
+    def respond_raw(
+        self, body: bytes | str, content_type: str, finish: bool = True
+    ) -> Awaitable[None]:
+        """Answer with bytes of any content type.
+
+        Args:
+            body: text is encoded as UTF-8.
+            content_type: the answer's ``Content-Type``; of several calls the first one's counts.
+            finish: False keeps the answer open for more. A method in a thread is held back while
+                the client is slow; a coroutine may await what is returned, to the same effect.
+        """
+        data = body.encode() if isinstance(body, str) else bytes(body)
+        return self._port.respond_raw(data, content_type, finish=finish)
+
+    def set_status(self, status: int) -> None:
+        """Choose the HTTP status of the answer, 200 to 599."""
+        if not 200 <= status <= 599:
+            raise ValueError(f"not an HTTP status: {status}")
+        self._port.set_status(status)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the answer, replacing earlier ones of that name."""
+        self._port.set_header(name, _header_value(value))
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header to the answer, beside earlier ones of that name."""
+        self._port.add_header(name, _header_value(value))
+
+    def redirect(self, url: str, permanent: bool = False) -> None:
+        """Answer by sending the client to another address."""
+        self._port.set_status(301 if permanent else 302)
+        self.set_header("Location", url)
+        self.respond_raw(b"", "text/plain; charset=utf-8")
+
+    def error_info(self, error: BaseException) -> dict[str, Any]:
+        """Return the error object a client gets for ``error``: code and value."""
+        return self._port.error_info(error)
+
+
+class BatchHandlerProxy:
+    """Stands for the handler in a member of a batch; everything else passes through.
+
+    ``respond`` answers this member's key only.
+    """
+
+    def __init__(self, handler: TotoHandler, request_key: str) -> None:
+        self.handler = handler
+        self.request_key = request_key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.handler, name)
+
+    def respond(
+        self,
+        result: Any = None,
+        error: BaseException | None = None,
+        allow_async: bool = True,
+    ) -> None:
+        """Answer this member of the batch."""
+        self.handler.respond(result, error, allow_async=allow_async)
+
+
+def _header_value(value: str) -> str:
+    text = str(value)
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise TotoException(1000, "A header value may not hold control characters.")
+    return text

@@ -1,0 +1,5 @@
+"""``python -m toto_worker`` is the command ``toto-worker``."""
+
+from toto_worker.cli import main
+
+main()

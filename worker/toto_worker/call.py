@@ -1,0 +1,105 @@
+"""One call in a worker: what arrived, and whether its answer is still wanted."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from toto._wire.codec import ProtocolError
+from toto._wire.messages import Call
+from toto_worker.window import CreditWindow
+
+if TYPE_CHECKING:
+    from toto_worker.gateway_link import GatewayLink
+    from toto_worker.slots import SlotCall
+
+__all__ = ["WorkerCall"]
+
+
+class WorkerCall:
+    """A call from its first frame to its end. ``cancel`` may be called from any thread.
+
+    Args:
+        link: the gateway it came from.
+        epoch: that gateway's name for the connection.
+        message: the CALL message.
+        payload: the body or its first chunk.
+        window: credit for what the call streams.
+    """
+
+    __slots__ = (
+        "_cancel_hook",
+        "_chunks",
+        "_lock",
+        "_missing",
+        "deadline",
+        "epoch",
+        "is_cancelled",
+        "link",
+        "message",
+        "slot",
+        "window",
+    )
+
+    def __init__(
+        self,
+        link: "GatewayLink",
+        epoch: int,
+        message: Call,
+        payload: bytes,
+        window: CreditWindow,
+    ) -> None:
+        self.link = link
+        self.epoch = epoch
+        self.message = message
+        self.window = window
+        self.deadline = time.monotonic() + message.deadline_milliseconds / 1000
+        self.is_cancelled = False
+        self.slot: SlotCall[GatewayLink] | None = None
+        self._chunks = [payload]
+        self._missing = message.size - len(payload)
+        self._lock = threading.Lock()
+        self._cancel_hook: Callable[[], None] | None = None
+        if self._missing < 0:
+            raise ProtocolError("more body than announced")
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the whole body is here."""
+        return self._missing == 0
+
+    def add_part(self, payload: bytes) -> None:
+        """Take the next chunk of the body.
+
+        Raises:
+            ProtocolError: when it is more than was announced.
+        """
+        self._missing -= len(payload)
+        if self._missing < 0:
+            raise ProtocolError("more body than announced")
+        self._chunks.append(payload)
+
+    def body(self) -> bytes:
+        """Return the whole body."""
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+    def cancel(self) -> None:
+        """Say that the answer is not wanted any more; the second time does nothing."""
+        with self._lock:
+            if self.is_cancelled:
+                return
+            self.is_cancelled = True
+            hook, self._cancel_hook = self._cancel_hook, None
+        self.window.close()
+        if hook is not None:
+            hook()
+
+    def on_cancel(self, hook: Callable[[], None]) -> None:
+        """Call ``hook`` (in the canceller's thread) when the call is cancelled, or now if it is."""
+        with self._lock:
+            if not self.is_cancelled:
+                self._cancel_hook = hook
+                return
+        hook()

@@ -1,0 +1,54 @@
+"""The command ``toto-worker``: a supervisor and its worker processes."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import click
+
+from toto._core.child import ChildSpec, follow_parent
+from toto._core.command import build_command
+from toto._core.command import main as run_command
+from toto._core.logs import configure_logging
+from toto._core.supervisor import Supervisor
+from toto_worker.service import CANCEL_SECONDS, run_worker_process
+from toto_worker.settings import WorkerSettings, check_worker_settings
+
+__all__ = ["main", "make_command", "serve"]
+
+
+def make_command(
+    keywords: Mapping[str, object] | None = None, conf_path: Path | str | None = None
+) -> click.Command:
+    """Return the command, with option values from code below those of conf file and shell."""
+    return build_command(
+        "toto-worker",
+        WorkerSettings,
+        serve,
+        check=check_worker_settings,
+        keywords=keywords,
+        conf_path=conf_path,
+    )
+
+
+def serve(settings: WorkerSettings) -> int:
+    """Run the worker processes until a signal; return the exit code."""
+    parent = follow_parent(os.environ)
+    configure_logging("worker", level=settings.log_level, log_format=settings.log_format)
+    specs = []
+    for index in range(settings.workers):
+        name = f"worker-{index}"
+        specs.append(
+            ChildSpec(name=name, stage=0, start=partial(run_worker_process, settings, name))
+        )
+    return Supervisor(
+        specs,
+        graceful_timeout_seconds=settings.graceful_timeout + CANCEL_SECONDS,
+        parent=parent,
+    ).run()
+
+
+def main() -> None:
+    """Run the command with the words of the command line."""
+    run_command(make_command())

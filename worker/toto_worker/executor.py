@@ -1,0 +1,266 @@
+"""Runs methods: functions and generators in threads, coroutines on the event loop."""
+
+import asyncio
+import inspect
+import logging
+import queue
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from toto._core.failure import Failure
+from toto._core.formats.registry import FormatRegistry
+from toto._core.logs import REQUEST_ID
+from toto._wire.constants import Lane
+from toto._wire.messages import Call
+from toto.handler import BatchHandlerProxy, Request, TotoHandler
+from toto_worker.call import WorkerCall
+from toto_worker.methods import Method, MethodKind, MethodTable
+from toto_worker.parameters import decode_parameters
+from toto_worker.response import CallResponse
+from toto_worker.transport import Transport
+from toto_worker.window import CallCancelled
+
+__all__ = ["Executor"]
+
+_log = logging.getLogger("toto.method")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    call: WorkerCall
+    method: Method
+    handler: TotoHandler | BatchHandlerProxy
+    response: CallResponse
+
+    @property
+    def request_id(self) -> str:
+        return self.call.message.request.request_id
+
+
+class Executor:
+    """The threads and the event loop that methods run in.
+
+    Args:
+        methods: what may be called.
+        formats: how parameters are decoded and results encoded.
+        threads: how many methods run in threads at once.
+        loop: the loop for coroutines; it runs in the main thread.
+        debug: tell clients the text of unexpected exceptions.
+    """
+
+    def __init__(
+        self,
+        methods: MethodTable,
+        formats: FormatRegistry,
+        *,
+        threads: int,
+        loop: asyncio.AbstractEventLoop,
+        debug: bool,
+    ) -> None:
+        self._methods = methods
+        self._formats = formats
+        self._loop = loop
+        self._debug = debug
+        self._transport: Transport | None = None
+        self._queue: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"toto-method-{n}", daemon=True)
+            for n in range(threads)
+        ]
+
+    def start(self, transport: Transport) -> None:
+        """Start the threads; answers go through ``transport``."""
+        self._transport = transport
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let idle threads end. A method that does not return keeps its (daemon) thread."""
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def submit(self, call: WorkerCall) -> None:
+        """Have a call run; called by the transport thread."""
+        if self._transport is None:
+            raise RuntimeError("the executor has not been started")
+        message = call.message
+        method = self._methods.get(message.method)
+        body_format = self._formats.by_name(message.request.body_format) or self._formats.json
+        response = CallResponse(
+            call, self._transport, body_format, loop=self._loop, debug=self._debug
+        )
+        failure = _reason_not_to_start(call, method)
+        if failure is not None or method is None:
+            response.refuse(failure or Failure.invalid_method(message.method))
+            response.close(0)
+            return
+        handler = _make_handler(call, response, body_format.content_type)
+        run = _Run(call, method, handler, response)
+        if message.lane == Lane.THREAD:
+            self._queue.put(run)
+        else:
+            self._loop.call_soon_threadsafe(self._start_task, run)
+
+    # -- threads
+
+    def _work(self) -> None:
+        # Methods may ask for "the" event loop; it is the one their coroutines run on.
+        asyncio.set_event_loop(self._loop)
+        while (run := self._queue.get()) is not None:
+            self._run_in_thread(run)
+
+    def _run_in_thread(self, run: _Run) -> None:
+        REQUEST_ID.set(run.request_id)
+        started = time.perf_counter_ns()
+        hook = run.method.on_connection_close
+        if hook is not None:
+            run.call.on_cancel(lambda: self._call_close_hook(run))
+        try:
+            if run.call.is_cancelled:
+                raise CallCancelled
+            parameters = decode_parameters(run.handler.request, self._formats)
+            result = run.method.invoke(run.handler, parameters)
+            if inspect.isgenerator(result):
+                _stream(result, run)
+            elif inspect.isawaitable(result):
+                run.response.complete(self._await_from_thread(result))
+            else:
+                run.response.complete(result)
+        except CallCancelled:
+            _log.debug("%s cancelled", run.method.name)
+        except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
+            run.response.fail(error)
+        finally:
+            run.response.close(_microseconds_since(started))
+            REQUEST_ID.set("")
+
+    def _await_from_thread(self, awaitable: Any) -> Any:
+        async def waiting() -> Any:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(waiting(), self._loop).result()
+
+    # -- the event loop
+
+    def _start_task(self, run: _Run) -> None:
+        task = self._loop.create_task(self._run_on_loop(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        run.call.on_cancel(lambda: self._cancel_task(run, task))
+
+    def _cancel_task(self, run: _Run, task: asyncio.Task[None]) -> None:
+        if run.method.on_connection_close is not None:
+            self._call_close_hook(run)
+        self._loop.call_soon_threadsafe(task.cancel)
+
+    async def _run_on_loop(self, run: _Run) -> None:
+        REQUEST_ID.set(run.request_id)
+        started = time.perf_counter_ns()
+        try:
+            parameters = decode_parameters(run.handler.request, self._formats)
+            result = run.method.invoke(run.handler, parameters)
+            if inspect.isasyncgen(result):
+                await _stream_async(result, run)
+            elif inspect.isgenerator(result):
+                await _stream_on_loop(result, run)
+            else:
+                if inspect.isawaitable(result):
+                    result = await result
+                await _settle(result, run)
+        except (CallCancelled, asyncio.CancelledError) as error:
+            if not run.call.is_cancelled:
+                run.response.fail(error)
+        except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
+            run.response.fail(error)
+        finally:
+            run.response.close(_microseconds_since(started))
+
+    def _call_close_hook(self, run: _Run) -> None:
+        """Call the module's ``on_connection_close``, on the loop as Toto did, once."""
+        if run.response.has_ended:
+            return
+
+        def call_hook() -> None:
+            hook = run.method.on_connection_close
+            try:
+                if hook is not None:
+                    hook(run.handler)
+            except Exception:  # noqa: BLE001  # the edge: it is the user's code
+                _log.exception("on_connection_close of %s failed", run.method.name)
+
+        self._loop.call_soon_threadsafe(call_hook)
+
+
+async def _settle(result: Any, run: _Run) -> None:
+    """A method on the loop is through: answer with its result, or wait for its own answer."""
+    await run.response.flush()
+    if result is None and run.method.kind is MethodKind.ASYNCHRONOUS:
+        await run.response.wait_ended()
+        await run.response.flush()
+    else:
+        run.response.complete(result)
+
+
+def _stream(generator: Generator[Any, Any, Any], run: _Run) -> None:
+    try:
+        for item in generator:
+            if run.call.is_cancelled:
+                raise CallCancelled
+            run.response.send_item(item)
+        run.response.complete_stream()
+    finally:
+        generator.close()
+
+
+async def _stream_async(generator: AsyncGenerator[Any, Any], run: _Run) -> None:
+    try:
+        async for item in generator:
+            await run.response.send_item_async(item)
+        run.response.complete_stream()
+    finally:
+        await generator.aclose()
+
+
+async def _stream_on_loop(generator: Generator[Any, Any, Any], run: _Run) -> None:
+    try:
+        for item in generator:
+            await run.response.send_item_async(item)
+        run.response.complete_stream()
+    finally:
+        generator.close()
+
+
+def _reason_not_to_start(call: WorkerCall, method: Method | None) -> Failure | None:
+    if method is None:
+        return Failure.invalid_method(call.message.method)
+    if time.monotonic() >= call.deadline:
+        return Failure.deadline()
+    return None
+
+
+def _make_handler(
+    call: WorkerCall, response: CallResponse, response_type: str
+) -> TotoHandler | BatchHandlerProxy:
+    message: Call = call.message
+    info = message.request
+    headers: dict[str, str] = {}
+    for name, value in info.headers:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    request = Request(info.verb, info.uri, headers, call.body(), info.remote_ip, info.content_type)
+    handler = TotoHandler(
+        request,
+        response,
+        request_id=info.request_id,
+        response_type=response_type,
+        deadline=call.deadline,
+    )
+    return handler if info.batch_key is None else BatchHandlerProxy(handler, info.batch_key)
+
+
+def _microseconds_since(started_nanoseconds: int) -> int:
+    return max(1, (time.perf_counter_ns() - started_nanoseconds) // 1000)

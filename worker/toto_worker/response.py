@@ -1,0 +1,309 @@
+"""The answer of one call: encodes what the method gives and ends the call exactly once."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Generator
+from typing import Any, NamedTuple
+
+from toto._core.failure import Failure
+from toto._core.formats.errors import NotSerializable
+from toto._core.formats.format import Format
+from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_CHUNK_BYTES, Mode
+from toto._wire.messages import Head
+from toto.exceptions import ERROR_SERVER
+from toto_worker.call import WorkerCall
+from toto_worker.failures import error_object, log_failure
+from toto_worker.transport import Transport
+
+__all__ = ["CallResponse"]
+
+_log = logging.getLogger("toto.method")
+
+UNAWAITED_BYTES_MAX = 8 * 1024 * 1024
+"""What a coroutine may hand to respond_raw without awaiting any of it."""
+
+
+class _Ending(NamedTuple):
+    code: int
+    head: Head | None
+    payload: bytes
+
+
+class _Done:
+    """An awaitable that has already happened."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+class CallResponse:
+    """The ``ResponsePort`` of one call. Its methods may be called by any thread.
+
+    The executor uses ``complete``/``fail`` and then ``close``, so that the answer and the news that
+    the slot is free travel in one message; answers given earlier by the method go out at once.
+    """
+
+    def __init__(
+        self,
+        call: WorkerCall,
+        transport: Transport,
+        body_format: Format,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        debug: bool,
+    ) -> None:
+        self._call = call
+        self._transport = transport
+        self._format = body_format
+        self._loop = loop
+        self._debug = debug
+        self._lock = threading.RLock()
+        self._has_ended = False
+        self._is_sent = False
+        self._ending: _Ending | None = None
+        self._stream_mode: Mode | None = None
+        self._sequence = 0
+        self._status = 0
+        self._content_type = ""
+        self._headers: list[tuple[str, str]] = []
+        self._unawaited_bytes = 0
+        self._last_write: asyncio.Task[None] | None = None
+        self._ended_event: asyncio.Event | None = None
+
+    # -- ResponsePort
+
+    def respond(self, result: Any, error: BaseException | None) -> None:
+        """End the call now, although its method may still run."""
+        ending = self._encode_result(result) if error is None else self._encode_error(error)
+        self._end_now(ending)
+
+    def respond_raw(self, body: bytes, content_type: str, *, finish: bool) -> Awaitable[None]:
+        """Send bytes; on the event loop the returned awaitable waits for the client."""
+        if self._refuse_second():
+            return _Done()
+        if self._stream_mode is None:
+            self._content_type = content_type
+            if finish:
+                data = b"" if self._call.message.request.verb == "HEAD" else body
+                self._end_now(_Ending(0, self._head(Mode.RAW), data))
+                return _Done()
+        if asyncio._get_running_loop() is self._loop:
+            return self._write_on_loop(body, finish=finish)
+        self._send_blocking(body, Mode.RAW)
+        if finish:
+            self._end_now(_Ending(0, None, b""))
+        return _Done()
+
+    def set_status(self, status: int) -> None:
+        """Choose the HTTP status."""
+        self._status = status
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header."""
+        wanted = name.lower()
+        self._headers = [(n, v) for n, v in self._headers if n.lower() != wanted]
+        self._headers.append((name, value))
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header."""
+        self._headers.append((name, value))
+
+    def error_info(self, error: BaseException) -> dict[str, Any]:
+        """Return the error object for an exception."""
+        request_id = self._call.message.request.request_id
+        return error_object(error, request_id=request_id, debug=self._debug)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True when the answer is not wanted, or comes too late."""
+        return self._call.is_cancelled or time.monotonic() > self._call.deadline
+
+    @property
+    def has_ended(self) -> bool:
+        """True once answered."""
+        return self._has_ended
+
+    # -- for the executor
+
+    def complete(self, result: Any) -> None:
+        """The method returned: its value is the answer, unless it gave one already."""
+        if self._has_ended:
+            return
+        if self._stream_mode is not None:
+            self._set_ending(_Ending(0, None, b""))
+        else:
+            self._set_ending(self._encode_result(result))
+
+    def complete_stream(self) -> None:
+        """The generator is at its end."""
+        mode = self._stream_mode
+        self._set_ending(_Ending(0, self._head(Mode.ITEMS) if mode is None else None, b""))
+
+    def fail(self, error: BaseException) -> None:
+        """The method raised: that is the answer, unless it gave one already."""
+        if self._has_ended:
+            message = self._call.message
+            log_failure(error, method=message.method, request_id=message.request.request_id)
+        else:
+            self._set_ending(self._encode_error(error))
+
+    def refuse(self, failure: Failure) -> None:
+        """The call ends before its method began."""
+        error = failure.as_error(self._call.message.request.request_id)
+        self._set_ending(_Ending(failure.code, None, self._format.error(error)))
+
+    def close(self, microseconds: int) -> None:
+        """The method is done with: free the slot, and send the answer if it is still due."""
+        desk, call = self._transport.desk, self._call
+        with self._lock:
+            ending, self._ending = self._ending, None
+            is_sent, self._is_sent, self._has_ended = self._is_sent, True, True
+        if is_sent:
+            self._transport.post(lambda: desk.release(call, microseconds))
+        else:
+            code, head, payload = ending or _Ending(0, None, b"")
+            self._transport.post(lambda: desk.finish(call, code, head, payload, microseconds))
+        self._tell_waiter()
+
+    def send_item(self, value: Any) -> None:
+        """Stream one item from a thread; waits while the client is slow.
+
+        Raises:
+            CallCancelled: when nobody waits any more.
+            NotSerializable: when the item cannot be encoded.
+        """
+        self._send_blocking(self._format.encode_item(value), Mode.ITEMS)
+
+    async def send_item_async(self, value: Any) -> None:
+        """Stream one item from the event loop; otherwise as ``send_item``."""
+        await self._send_async(self._format.encode_item(value), Mode.ITEMS)
+
+    async def wait_ended(self) -> None:
+        """Wait on the event loop until the call has been answered."""
+        with self._lock:
+            if self._has_ended:
+                return
+            event = self._ended_event = asyncio.Event()
+        await event.wait()
+
+    async def flush(self) -> None:
+        """Wait for what respond_raw was given on the event loop."""
+        if self._last_write is not None:
+            await self._last_write
+
+    # -- endings
+
+    def _refuse_second(self) -> bool:
+        if self._has_ended:
+            _log.debug("%s answers a second time", self._call.message.method)
+        return self._has_ended
+
+    def _set_ending(self, ending: _Ending) -> None:
+        with self._lock:
+            if self._refuse_second():
+                return
+            self._has_ended = True
+            self._ending = ending
+
+    def _end_now(self, ending: _Ending) -> None:
+        desk, call = self._transport.desk, self._call
+        with self._lock:
+            if self._refuse_second():
+                return
+            self._has_ended = self._is_sent = True
+        code, head, payload = ending
+        self._transport.post(lambda: desk.answer(call, code, head, payload))
+        self._tell_waiter()
+
+    def _tell_waiter(self) -> None:
+        event = self._ended_event
+        if event is not None:
+            self._loop.call_soon_threadsafe(event.set)
+
+    # -- encoding
+
+    def _head(self, mode: Mode) -> Head | None:
+        if mode is Mode.ENVELOPE and not self._status and not self._headers:
+            return None
+        content_type = self._content_type if mode is Mode.RAW else ""
+        return Head(mode, self._status, content_type, tuple(self._headers))
+
+    def _encode_result(self, result: Any) -> _Ending:
+        try:
+            payload = self._format.result(result)
+        except NotSerializable as error:
+            return self._encode_error(error)
+        if len(payload) > RESPONSE_BYTES_MAX:
+            failure = Failure.response_too_large(RESPONSE_BYTES_MAX)
+            error_document = self._format.error(failure.as_error(""))
+            return _Ending(failure.code, None, error_document)
+        return _Ending(0, self._head(Mode.ENVELOPE), payload)
+
+    def _encode_error(self, error: BaseException) -> _Ending:
+        message = self._call.message
+        log_failure(error, method=message.method, request_id=message.request.request_id)
+        info = self.error_info(error)
+        try:
+            payload = self._format.error(info)
+        except NotSerializable as problem:
+            info = {"code": ERROR_SERVER, "value": f"The error cannot be encoded: {problem}"}
+            payload = self._format.error(info)
+        code = info["code"] if isinstance(info["code"], int) and info["code"] > 0 else ERROR_SERVER
+        head = None if self._stream_mode is not None else self._head(Mode.ENVELOPE)
+        return _Ending(code, head, payload)
+
+    # -- streams
+
+    def _send_blocking(self, data: bytes, mode: Mode) -> None:
+        offset = 0
+        while True:
+            size = min(STREAM_CHUNK_BYTES, len(data) - offset)
+            if size:
+                size = self._call.window.take(size)
+            self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
+            offset += size
+            if offset >= len(data):
+                return
+
+    async def _send_async(self, data: bytes, mode: Mode) -> None:
+        offset = 0
+        while True:
+            size = min(STREAM_CHUNK_BYTES, len(data) - offset)
+            if size:
+                size = await self._call.window.take_async(size)
+            self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
+            offset += size
+            if offset >= len(data):
+                return
+
+    def _post_piece(self, piece: bytes, mode: Mode, *, more: bool) -> None:
+        desk, call = self._transport.desk, self._call
+        head = None
+        if self._stream_mode is None:
+            self._stream_mode = mode
+            head = self._head(mode)
+        sequence = self._sequence
+        self._sequence += 1
+        self._transport.post(lambda: desk.item(call, sequence, head, piece, more=more))
+
+    def _write_on_loop(self, body: bytes, *, finish: bool) -> Awaitable[None]:
+        if self._unawaited_bytes + len(body) > UNAWAITED_BYTES_MAX:
+            raise BufferError("await respond_raw(...): too much is waiting for a slow client")
+        self._unawaited_bytes += len(body)
+        before = self._last_write
+
+        async def write() -> None:
+            try:
+                if before is not None:
+                    await before
+                await self._send_async(body, Mode.RAW)
+            finally:
+                self._unawaited_bytes -= len(body)
+            if finish:
+                self._end_now(_Ending(0, None, b""))
+
+        self._last_write = self._loop.create_task(write())
+        return self._last_write

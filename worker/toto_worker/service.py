@@ -1,0 +1,123 @@
+"""One worker process: the methods, the executor and the transport, put together and run."""
+
+import asyncio
+import importlib.util
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from toto._core.child import ChildContext
+from toto._core.formats.registry import FormatRegistry
+from toto._core.logs import configure_logging
+from toto._wire.messages import MethodInfo
+from toto_worker.executor import Executor
+from toto_worker.loader import LoadError, load_methods
+from toto_worker.settings import WorkerSettings
+from toto_worker.transport import Transport, TransportSettings
+
+if TYPE_CHECKING:
+    from toto_worker.methods import MethodTable
+
+__all__ = ["WorkerProcess", "run_worker_process"]
+
+_log = logging.getLogger("toto.worker")
+
+EXIT_STARTUP = 3
+CANCEL_SECONDS = 1.0
+"""What cancelled calls may take before the process ends under them."""
+
+
+class WorkerProcess:
+    """Serves calls until it is told to stop.
+
+    Args:
+        settings: the command's options.
+        methods: what to serve.
+        on_live: called once, when the first gateway has accepted this worker.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, methods: "MethodTable", *, on_live: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._methods = methods
+        self._on_live = on_live
+
+    async def serve(self, *, parent_pipe: int | None = None) -> None:
+        """Run until SIGTERM, or until the supervisor at the other end of the pipe is gone."""
+        loop = asyncio.get_running_loop()
+        stop_wanted = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop_wanted.set)
+        if parent_pipe is not None:
+            loop.add_reader(parent_pipe, _on_parent_gone, loop, parent_pipe, stop_wanted)
+        settings = self._settings
+        executor = Executor(
+            self._methods,
+            FormatRegistry(
+                msgpack_enabled=True, bson_enabled=importlib.util.find_spec("bson") is not None
+            ),
+            threads=settings.threads,
+            loop=loop,
+            debug=settings.debug,
+        )
+        transport = Transport(
+            TransportSettings(
+                endpoints=settings.connect,
+                methods=tuple(
+                    MethodInfo(method.name, method.kind.lane) for method in self._methods.values()
+                ),
+                threads=settings.threads,
+                loop_slots=settings.coroutines,
+            ),
+            loop=loop,
+            on_start=executor.submit,
+            on_live=self._on_live,
+        )
+        executor.start(transport)
+        transport.start()
+        await stop_wanted.wait()
+        await self._drain(loop, transport)
+        executor.stop()
+        await loop.run_in_executor(None, transport.stop)
+
+    async def _drain(self, loop: asyncio.AbstractEventLoop, transport: Transport) -> None:
+        drained = asyncio.Event()
+        transport.drain(lambda: loop.call_soon_threadsafe(drained.set))
+        try:
+            async with asyncio.timeout(self._settings.graceful_timeout):
+                await drained.wait()
+        except TimeoutError:
+            _log.warning("calls still run after %g s", self._settings.graceful_timeout)
+            transport.cancel_all()
+            try:
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await drained.wait()
+            except TimeoutError:
+                _log.warning("calls do not end; leaving without them")
+
+
+def run_worker_process(settings: WorkerSettings, name: str, context: ChildContext) -> int:
+    """Run in a fork of the supervisor; return the exit code."""
+    configure_logging(name, level=settings.log_level, log_format=settings.log_format)
+    try:
+        methods = load_methods(
+            settings.methods,
+            app_dir=settings.app_dir,
+            only=settings.only,
+            exclude=settings.exclude,
+        )
+    except LoadError as error:
+        sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")
+        return EXIT_STARTUP
+    process = WorkerProcess(settings, methods, on_live=context.ready)
+    asyncio.run(process.serve(parent_pipe=context.parent_pipe))
+    return 0
+
+
+def _on_parent_gone(
+    loop: asyncio.AbstractEventLoop, parent_pipe: int, stop_wanted: asyncio.Event
+) -> None:
+    loop.remove_reader(parent_pipe)
+    stop_wanted.set()

@@ -13,7 +13,8 @@ from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.siblings import process_endpoint
 from toto_gateway.decoding import Decoder
-from toto_gateway.dispatch.client import DispatchClient, DispatchSettings
+from toto_gateway.dispatch.client import DispatchClient
+from toto_gateway.dispatch.links import WorkerLinks
 from toto_gateway.http.cors import CorsPolicy
 from toto_gateway.http.front import CallFront, FrontState
 from toto_gateway.http.probes import Probes
@@ -47,7 +48,11 @@ def make_server(
         msgpack_enabled=settings.msgpack_enabled, bson_enabled=settings.bson_enabled
     )
     addresses = tuple(process_endpoint(worker_address, n) for n in range(settings.processes))
-    pool = DispatchClient(DispatchSettings(addresses[index], addresses, settings.queue_max))
+    pool = DispatchClient(
+        lambda listener: WorkerLinks(addresses[index], addresses=addresses, listener=listener),
+        loop=asyncio.get_running_loop(),
+        queue_max=settings.queue_max,
+    )
     decoder = Decoder(
         formats,
         root=settings.root,

@@ -54,6 +54,7 @@ class CallDesk:
         times: run times by method; decides which methods are quick.
         loop: the event loop of the methods' coroutines.
         on_start: has a call run elsewhere.
+        clock: the time in seconds; grants expire by it.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class CallDesk:
         *,
         loop: asyncio.AbstractEventLoop,
         on_start: Callable[[WorkerCall], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._slots = slots
         self._times = times
         self._loop = loop
@@ -119,7 +122,7 @@ class CallDesk:
                 self._on_start(call)
 
     def _on_slot_news(self, link: GatewayLink, message: Want | Decline | Drain) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if isinstance(message, Want):
             self._perform(self._slots.want(link, message.lane, message.calls, now))
         elif isinstance(message, Decline):
@@ -164,7 +167,7 @@ class CallDesk:
         """The gateway is gone: nobody waits for its calls any more."""
         self.cancel_link(link)
         link.calls.clear()
-        self._perform(self._slots.link_down(link, time.monotonic()))
+        self._perform(self._slots.link_down(link, self._clock()))
 
     def cancel_link(self, link: GatewayLink) -> None:
         """Cancel all calls of a gateway."""
@@ -233,7 +236,7 @@ class CallDesk:
         self._forget(call)
         if call.slot is None:
             return 0, []
-        return self._slots.finish(call.slot, time.monotonic())
+        return self._slots.finish(call.slot, self._clock())
 
     def _forget(self, call: WorkerCall) -> None:
         if call.link.calls.get(call.message.call) is call:

@@ -5,6 +5,7 @@ from typing import Any
 
 from toto._core.failure import Failure
 from toto._core.formats.errors import MalformedBody, NotSerializable
+from toto._core.logs import REQUEST_ID
 from toto.exceptions import ERROR_SERVER, TotoException
 
 __all__ = ["error_object", "log_failure"]
@@ -33,7 +34,12 @@ def error_object(error: BaseException, *, request_id: str, debug: bool) -> dict[
 
 def log_failure(error: BaseException, *, method: str, request_id: str) -> None:
     """Log what a method raised: one line for errors it meant, the traceback for all others."""
-    if isinstance(error, TotoException | MalformedBody):
-        _log.info("%s raised %s [%s]", method, error, request_id)
-    else:
-        _log.error("%s failed [%s]", method, request_id, exc_info=error)
+    # Set here too, because a method may answer from a thread of its own.
+    token = REQUEST_ID.set(request_id)
+    try:
+        if isinstance(error, TotoException | MalformedBody):
+            _log.info("%s raised %s", method, error)
+        else:
+            _log.error("%s failed", method, exc_info=error)
+    finally:
+        REQUEST_ID.reset(token)

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -29,7 +29,7 @@ from toto._wire.messages import (
 )
 from toto_gateway.dispatch.deadlines import Deadlines
 from toto_gateway.dispatch.link import Link
-from toto_gateway.dispatch.links import WorkerLinks
+from toto_gateway.dispatch.links import LinkListener, Links
 from toto_gateway.dispatch.liveness import Death
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
 from toto_gateway.dispatch.scheduler import (
@@ -41,21 +41,11 @@ from toto_gateway.dispatch.scheduler import (
 )
 from toto_gateway.dispatch.workers import WorkerView
 
-__all__ = ["DispatchClient", "DispatchSettings"]
+__all__ = ["DispatchClient"]
 
 _log = logging.getLogger("toto.dispatch")
 
 UNSERVED_CHECK_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchSettings:
-    """Where workers dial, and how many calls may wait for them."""
-
-    endpoint: str
-    addresses: tuple[str, ...]
-    """Endpoints of all gateway processes of this command, for workers to dial."""
-    queue_max: int
 
 
 @dataclass(slots=True)
@@ -69,23 +59,34 @@ class DispatchCounters:
 class DispatchClient:
     """Runs calls on the workers that have dialled this gateway process.
 
-    Must be made on a running loop, after the process was forked.
+    Args:
+        make_links: makes the connections to workers; is given this client as their listener.
+        loop: the running event loop; its clock is the clock of all deadlines.
+        queue_max: calls that may wait for a worker; 0 = 128 and 4 per slot.
+        random: chooses among idle workers; a test gives its own to repeat a run.
     """
 
-    def __init__(self, settings: DispatchSettings, *, random: Random | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        make_links: Callable[[LinkListener], Links],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        queue_max: int,
+        random: Random | None = None,
+    ) -> None:
+        self._loop = loop
         self.counters = DispatchCounters()
         self._scheduler = Scheduler(
-            queue_max=settings.queue_max,
+            queue_max=queue_max,
             random=random or Random(),  # noqa: S311  # spreads load, guards nothing
-            now=self._loop.time(),
+            now=loop.time(),
         )
         self._call_ids = itertools.count(1)
-        self._deadlines = Deadlines(self._loop, self._on_deadline)
+        self._deadlines = Deadlines(loop, self._on_deadline)
         self._wants_scheduled = False
         self._wants_told = False
         self._unserved_timer: asyncio.TimerHandle | None = None
-        self._links = WorkerLinks(settings.endpoint, addresses=settings.addresses, listener=self)
+        self._links = make_links(self)
 
     # -- for the pipeline
 

@@ -14,7 +14,7 @@ from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.liveness import Death, PeerAddress, ProcessWatch
 from toto_gateway.dispatch.router import RouterSocket
 
-__all__ = ["LinkListener", "WorkerLinks"]
+__all__ = ["LinkListener", "Links", "WorkerLinks"]
 
 _log = logging.getLogger("toto.dispatch")
 
@@ -40,6 +40,26 @@ class LinkListener(Protocol):
 
     def on_lost(self, link: Link, death: Death, *, is_expected: bool) -> None:
         """The worker or the connection is gone."""
+
+
+class Links(Protocol):
+    """Connections to workers, however they are made."""
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames that were no allowed message, since the start."""
+
+    def open(self) -> None:
+        """Begin to take workers."""
+
+    def send(self, link: Link, message: Message, payload: bytes = b"") -> bool:
+        """Send to a worker; False when it cannot be reached any more."""
+
+    def check(self, link: Link) -> None:
+        """Find out whether the worker is still there, and report it lost if it is not."""
+
+    def close(self) -> None:
+        """Drop all workers."""
 
 
 class WorkerLinks:

@@ -45,6 +45,7 @@ class PendingCall:
         "call_id",
         "deadline",
         "is_fast",
+        "is_waiting",
         "lane",
         "order",
         "request",
@@ -65,6 +66,8 @@ class PendingCall:
         self.attempt = 0
         self.lane = 0
         self.is_fast = False
+        self.is_waiting = False
+        """True while it stands in a queue."""
         self.worker: WorkerView | None = None
 
     def advance(self, event: CallEvent) -> None:

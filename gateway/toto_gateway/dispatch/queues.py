@@ -85,11 +85,14 @@ class Route:
 
     def put(self, call: PendingCall) -> None:
         """Add a call to its class."""
+        call.is_waiting = True
         (self._batch if call.request.in_batch else self._single).put(call)
 
     def abandon(self, call: PendingCall) -> None:
         """Count out a call that ended while it waited; it leaves when it gets to the head."""
-        (self._batch if call.request.in_batch else self._single).count -= 1
+        if call.is_waiting:
+            call.is_waiting = False
+            (self._batch if call.request.in_batch else self._single).count -= 1
 
     def peek(self) -> PendingCall | None:
         """Return the call to run next.
@@ -106,6 +109,7 @@ class Route:
 
     def take(self, call: PendingCall) -> None:
         """Remove the call that ``peek`` returned."""
+        call.is_waiting = False
         if call.request.in_batch:
             self._batch.pop()
         else:

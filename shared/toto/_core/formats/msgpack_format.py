@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from toto._core.formats.envelope import (
     CallEnvelope,

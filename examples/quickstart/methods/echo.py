@@ -1,0 +1,5 @@
+"""Answer the parameters as they arrived."""
+
+
+def invoke(handler, parameters):
+    return parameters

@@ -1,0 +1,3 @@
+"""A module whose ``invoke`` cannot be called is no method."""
+
+invoke = "a text"

@@ -71,11 +71,13 @@ class Decoder:
             RequestRefused: with the error and the format to answer it in.
         """
         body_format, call_format = self._formats_of(request)
+        self._check_root(request.path, body_format)
         try:
             named = self._method_in_url(request.path)
             if call_format is None:
                 return self._plain_call(request, named)
-            if named is not None or not request.body:
+            is_empty = not request.body and call_format is self._formats.json
+            if named is not None or is_empty:
                 # The worker decodes the body and refuses a bad one; once is enough.
                 return self._named(request, named, body_format)
             return self._call_in_body(request, call_format)
@@ -101,11 +103,13 @@ class Decoder:
             raise RequestRefused(Failure.unsupported_media_type(), self._formats.json)
         return body_format, body_format
 
+    def _check_root(self, path: str, body_format: Format) -> None:
+        if not path.startswith(self._prefix) and path + "/" != self._prefix:
+            raise RequestRefused(Failure.invalid_method(path), body_format)
+
     def _method_in_url(self, path: str) -> str | None:
         if not self._reads_url:
             return None
-        if not path.startswith(self._prefix):
-            return None if path + "/" == self._prefix else unquote(path.strip("/"))
         name = unquote(path[len(self._prefix) :]).strip("/")
         return name.replace("/", ".") or None
 
@@ -137,7 +141,9 @@ class Decoder:
             raise RequestRefused(Failure.missing_method(), body_format)
         return self._named(request, envelope.method, body_format)
 
-    def _member(self, document: bytes, body_format: Format) -> SingleCall | Failure:
+    def _member(self, document: bytes | None, body_format: Format) -> SingleCall | Failure:
+        if document is None:
+            return Failure.malformed("a batch member must be an object")
         try:
             method = body_format.member_method(document)
         except MalformedBody as error:

@@ -13,11 +13,14 @@ class TotoWorkerService:
 
     Args:
         conf_file: path of a conf file, or None.
-        kwargs: options by name, for instance ``connect="tcp://127.0.0.1:5555"``.
+        kwargs: options by name, for instance ``connect="tcp://127.0.0.1:5555"``; Toto's name for
+            ``methods``, ``method_module``, is understood too.
     """
 
     def __init__(self, conf_file: str | Path | None = None, **kwargs: object) -> None:
         self._conf_file = conf_file
+        if "method_module" in kwargs:
+            kwargs["methods"] = kwargs.pop("method_module")
         self._keywords = kwargs
 
     def run(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Fail when a source file is over 400 lines or a function over 60: `python tests/_kit/check_sizes.py`."""
+"""Fail when a source file is over 400 lines or a function over 60."""
 
 import ast
 import sys

@@ -14,7 +14,7 @@ from toto_testkit.waiting import poll_until
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
 
-NOTICED_WITHIN_SECONDS = 1.5
+NOTICED_WITHIN_SECONDS = 0.5  # promised: 0.1; machines that run tests are busy
 
 
 def kill(cluster: Cluster, pid: int) -> None:
@@ -29,7 +29,7 @@ def assert_lost(error: dict[str, Any]) -> None:
     assert error["outcome"] == "unknown"
     assert isinstance(error["retryable"], bool)
     assert error["request_id"]
-    assert "SIGKILL" in str(error) or error.get("signal") in {9, "9"}
+    assert error["signal"] == "SIGKILL"
 
 
 def test_a_killed_worker_is_answered_at_once(

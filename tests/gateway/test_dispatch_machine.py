@@ -1,4 +1,4 @@
-"""Random histories of calls, deaths and delays: every call ends once, no slot and no reply is lost."""
+"""Random histories of calls and deaths: every call ends once, no slot and no reply is lost."""
 
 from typing import Any, cast
 
@@ -118,7 +118,9 @@ class DispatchMachine(RuleBasedStateMachine):
     @invariant()
     def no_call_starts_twice(self) -> None:
         cluster = getattr(self, "cluster", _NO_CLUSTER)
-        started = [name for w in [*cluster.workers, *getattr(self, "killed", [])] for name in w.started]
+        started = [
+            name for w in [*cluster.workers, *getattr(self, "killed", [])] for name in w.started
+        ]
         assert len(started) == len(set(started))
 
     @invariant()

@@ -141,6 +141,7 @@ def test_supervisor_leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCapt
     journal = tmp_path / "journal"
     handlers = [signal.getsignal(number) for number in range(1, 32)]
     descriptors = _open_descriptors()
+    children = _children_of(os.getpid())
     for _ in range(2):
         supervisor = Supervisor(
             [
@@ -155,12 +156,13 @@ def test_supervisor_leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCapt
 
         assert [signal.getsignal(number) for number in range(1, 32)] == handlers
         assert _open_descriptors() == descriptors
-        assert _children_of(os.getpid()) == []
+        assert _children_of(os.getpid()) == children
 
 
 def test_callback_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
     """The error of a callback reaches the caller, after the children were killed."""
     descriptors = _open_descriptors()
+    children = _children_of(os.getpid())
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -175,7 +177,7 @@ def test_callback_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
         supervisor.run()
 
     assert _open_descriptors() == descriptors
-    assert _children_of(os.getpid()) == []
+    assert _children_of(os.getpid()) == children
 
 
 def _exit_status_of_zombie(stat: Path) -> str:

@@ -114,6 +114,20 @@ def test_stop_while_children_are_not_ready(tmp_path: Path, behaviour: str, start
         assert tree.living() == []
 
 
+def test_nobody_is_called_ready_while_stopping(tmp_path: Path) -> None:
+    """A child that gets ready after the signal does not make the command announce itself."""
+    with supervised_tree(tmp_path, "a:0:late") as tree:
+        tree.wait_for("a start")
+
+        tree.send(signal.SIGTERM)
+        tree.wait_for("a draining")
+        tree.wait_for_log("is ready")
+        os.kill(tree.pids("a start")[-1], signal.SIGUSR1)
+
+        assert tree.exit_code() == 0
+        assert "supervisor ready" not in tree.events()
+
+
 def test_nothing_is_started_while_stopping(tmp_path: Path) -> None:
     """A child whose back-off ends during the stop stays dead."""
     children = ("a:0:crash", "b:0:stubborn")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tornado.gen
 
+from toto._wire.constants import Lane
 from toto.invocation import asynchronous
 from toto_worker.methods import Method, MethodKind, MethodTable, first_doc_line, kind_of
 
@@ -174,11 +175,11 @@ def test_endless_wrapping_ends() -> None:
 def test_lanes() -> None:
     """What may block runs in a thread, the rest on the loop."""
     assert {kind.value: kind.lane for kind in MethodKind} == {
-        "function": "thread",
-        "generator": "thread",
-        "coroutine": "loop",
-        "async_generator": "loop",
-        "asynchronous": "loop",
+        "function": Lane.THREAD,
+        "generator": Lane.THREAD,
+        "coroutine": Lane.LOOP,
+        "async_generator": Lane.LOOP,
+        "asynchronous": Lane.LOOP,
     }
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from toto._core.failure import signal_name
 
 __all__ = ["Death", "PeerAddress", "ProcessWatch"]
 
@@ -22,10 +23,7 @@ class Death:
 
     def __str__(self) -> str:
         if self.exit_signal is not None:
-            try:
-                return f"killed by {signal.Signals(self.exit_signal).name}"
-            except ValueError:
-                return f"killed by signal {self.exit_signal}"
+            return f"killed by {signal_name(self.exit_signal)}"
         if self.exit_code is not None:
             return f"exited with code {self.exit_code}"
         return "connection lost"

@@ -79,7 +79,9 @@ class RouterSocket:
         self._loop.add_reader(self._socket.FD, self._drain)
         self._loop.add_reader(self._monitor.FD, self._read_monitor)
         self._is_open = True
+        # Both descriptors stay silent until EVENTS has been read once.
         self._schedule_drain()
+        self._loop.call_soon(self._read_monitor)
 
     @property
     def endpoint(self) -> str:

@@ -20,6 +20,7 @@ from tornado.httputil import (
 )
 
 from toto._core.failure import Failure
+from toto_gateway.http.body_framing import body_length, framing_problem
 from toto_gateway.http.cors import ALLOW_METHODS, CorsPolicy
 from toto_gateway.http.probes import Probes
 from toto_gateway.http.responder import HTTPResponder
@@ -114,8 +115,10 @@ class _RequestDelegate(HTTPMessageDelegate):
         if isinstance(start_line, RequestStartLine):
             self._start = start_line
         self._headers = headers
-        length = headers.get("Content-Length", "")
-        if length.isdigit() and len(length) < 20 and int(length) > self._front.max_body_bytes:
+        problem = framing_problem(headers)
+        if problem is not None:
+            self._refuse_framing(problem)
+        elif body_length(headers) > self._front.max_body_bytes:
             self._begin_discarding()
         return None
 
@@ -210,6 +213,15 @@ class _RequestDelegate(HTTPMessageDelegate):
         if self._headers.get("Expect", "").lower() == "100-continue" and not self._size:
             # This client asks first, so it need not send any of it.
             self._refuse_body()
+
+    def _refuse_framing(self, problem: str) -> None:
+        request = self._request(b"")
+        headers = self._common_headers(request)
+        self._front.pipeline.refuse(request, self._responder(), headers, Failure.malformed(problem))
+        # Answered, and closed by that; what follows on the connection must not be read as a body.
+        for name in ("Content-Length", "Transfer-Encoding"):
+            if name in self._headers:
+                del self._headers[name]
 
     def _refuse_body(self) -> None:
         if self._discarding is None or self._task is not None:

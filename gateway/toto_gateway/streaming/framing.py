@@ -50,7 +50,8 @@ class RecordFraming:
 
 
 class EventStreamFraming:
-    """Server-Sent Events (WHATWG HTML, 9.2): items as ``data``, numbered by ``id``."""
+    """Server-Sent Events (WHATWG HTML, 9.2): ``data`` is what an NDJSON line holds, numbered by
+    ``id``."""
 
     content_type = "text/event-stream"
     ping = b": ping\n\n"
@@ -62,9 +63,9 @@ class EventStreamFraming:
         """Put the item into an event; encoded JSON holds no line break."""
         prefix = b""
         if begins:
-            prefix = b"id: %d\ndata: " % self._sequence
+            prefix = b'id: %d\ndata: {"result":' % self._sequence
             self._sequence += 1
-        return prefix + payload + (b"\n\n" if ends else b"")
+        return prefix + payload + (b"}\n\n" if ends else b"")
 
     def end(self) -> bytes:
         """Return the event that says the stream is complete."""

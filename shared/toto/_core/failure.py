@@ -1,11 +1,12 @@
 """Errors of the system's own making, on both sides: one type, one table of texts and statuses."""
 
+import signal
 from dataclasses import dataclass
 from typing import Any
 
 from toto import exceptions as codes
 
-__all__ = ["METHOD_NAME_SHOWN_MAX", "Failure", "status_of"]
+__all__ = ["METHOD_NAME_SHOWN_MAX", "Failure", "signal_name", "status_of"]
 
 METHOD_NAME_SHOWN_MAX = 64
 """Characters of an unknown method's name that an error repeats."""
@@ -47,6 +48,14 @@ def status_of(code: int, *, http_statuses: bool) -> int:
     if system is not None:
         return system
     return _METHOD_STATUS.get(code, 200) if http_statuses else 200
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name, or its number for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,8 @@ class Failure:
     @classmethod
     def worker_lost(cls, *, exit_signal: int | None, exit_code: int | None) -> "Failure":
         """The worker went away while it had the call; whether it had begun is not known."""
-        details: list[tuple[str, Any]] = [("outcome", "unknown"), ("exit_signal", exit_signal)]
+        name = None if exit_signal is None else signal_name(exit_signal)
+        details: list[tuple[str, Any]] = [("outcome", "unknown"), ("signal", name)]
         if exit_code is not None:
             details.append(("exit_code", exit_code))
         return cls(

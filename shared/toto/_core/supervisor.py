@@ -159,7 +159,8 @@ class Supervisor:
             slot.is_ready = slot.was_ready = True
         self._selector.unregister(slot.process.ready_fd)
         slot.process.close_ready_fd()
-        if not self._was_ready and all(other.is_ready for other in self._slots):
+        are_ready = all(other.is_ready for other in self._slots)
+        if are_ready and not self._was_ready and not self._is_stopping:
             self._was_ready = True
             if self._parent is not None:
                 self._parent.ready()

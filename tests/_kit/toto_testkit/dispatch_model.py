@@ -95,7 +95,10 @@ class ModelGateway:
         self.channels: dict[int, Channel] = {}
         self.bad_frames = 0
         self.client = DispatchClient(
-            self._take_listener, loop=cast(Any, loop), queue_max=0, random=Random(seed)
+            self._take_listener,
+            loop=cast(Any, loop),
+            queue_max=0,
+            random=Random(seed),  # noqa: S311  # repeatable
         )
 
     def _take_listener(self, listener: LinkListener) -> "ModelGateway":

@@ -70,6 +70,17 @@ def serve(note: Note, child: ChildContext) -> int:
     return 0
 
 
+def late(note: Note, child: ChildContext) -> int:
+    """Be ready only when already told to stop, and stop a moment later (SIGUSR1)."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    note("start")
+    signal.sigwait({signal.SIGTERM})
+    child.ready()
+    note("draining")
+    signal.sigwait({signal.SIGUSR1})
+    return 0
+
+
 def drain(note: Note, child: ChildContext) -> int:
     """Be ready, and stop when told and the test says that the work is done (SIGUSR1)."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
@@ -137,6 +148,7 @@ BEHAVIOURS = {
     behaviour.__name__: behaviour
     for behaviour in (
         serve,
+        late,
         drain,
         stubborn,
         orphan,

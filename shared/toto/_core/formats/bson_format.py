@@ -144,10 +144,10 @@ class BsonFormat:
                 return call_envelope(document, None)
             if not isinstance(batch, self._raw_document):
                 raise not_an_object("the batch")
-            members = {}
+            members: dict[str, bytes | None] = {}
             for key, member in batch.items():
-                check_member_key(key, is_object=isinstance(member, self._raw_document))
-                members[key] = member.raw
+                check_member_key(key)
+                members[key] = bytes(member.raw) if isinstance(member, self._raw_document) else None
         except MalformedBody:
             raise
         except self._errors:

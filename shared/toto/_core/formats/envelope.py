@@ -22,22 +22,21 @@ class CallEnvelope(NamedTuple):
 
     Args:
         method: the method's name, or None when the body does not give one.
-        batch: the members' own documents, encoded in the body's format.
+        batch: the members' own documents, encoded in the body's format; None for a member that is
+            not an object, which is that member's error alone.
     """
 
     method: str | None
-    batch: dict[str, bytes] | None
+    batch: dict[str, bytes | None] | None
 
 
-def call_envelope(fields: dict[str, Any], batch: dict[str, bytes] | None) -> CallEnvelope:
+def call_envelope(fields: dict[str, Any], batch: dict[str, bytes | None] | None) -> CallEnvelope:
     """Check the decoded top level of a body, its batch already taken apart."""
     method = fields.get("method")
     if type(method) is not str and "method" in fields:
         raise MalformedBody("the method must be a string")
     if batch is not None and method is not None:
         raise MalformedBody("give either method or batch")
-    if batch is not None and not batch:
-        raise MalformedBody("the batch is empty")
     return CallEnvelope(method, batch)
 
 
@@ -46,13 +45,10 @@ def not_an_object(what: str = "the body") -> MalformedBody:
     return MalformedBody(f"{what} must be an object")
 
 
-def check_member_key(key: str, *, is_object: bool) -> None:
-    """Raise MalformedBody unless a batch member has a short key and is an object."""
+def check_member_key(key: str) -> None:
+    """Raise MalformedBody unless a batch member's key is short."""
     if len(key) > KEY_LENGTH_MAX:
         raise MalformedBody(f"a batch key is longer than {KEY_LENGTH_MAX} characters")
-    if not is_object:
-        shown = ascii(key)[1:-1][:KEY_LENGTH_MAX]
-        raise not_an_object(f"the batch member '{shown}'")
 
 
 def method_of_member(envelope: CallEnvelope) -> str | None:

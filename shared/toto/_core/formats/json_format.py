@@ -154,10 +154,10 @@ class JsonFormat:
             return call_envelope(document, None)
         if type(batch) is not dict:
             raise not_an_object("the batch")
-        members = {}
+        members: dict[str, bytes | None] = {}
         for key, member in batch.items():
-            check_member_key(key, is_object=type(member) is dict)
-            members[key] = orjson.dumps(member)
+            check_member_key(key)
+            members[key] = orjson.dumps(member) if type(member) is dict else None
         return call_envelope(document, members)
 
     def member_method(self, document: bytes) -> str | None:

@@ -123,11 +123,11 @@ class MsgpackFormat:
         if "batch" not in fields:
             return call_envelope(document, None)
         batch = body[fields["batch"]]
-        members = {}
+        members: dict[str, bytes | None] = {}
         for key, where in _split_map(batch, "the batch").items():
             member = batch[where]
-            check_member_key(key, is_object=member[0] in MAP_BYTES)
-            members[key] = member
+            check_member_key(key)
+            members[key] = member if member[0] in MAP_BYTES else None
         return call_envelope(document, members)
 
     def _method(self, encoded: bytes) -> Any:

@@ -1,6 +1,7 @@
 """The composition root of a gateway process: settings in, a server out."""
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -27,6 +28,7 @@ __all__ = ["make_server", "run_gateway_process"]
 _log = logging.getLogger("toto.gateway")
 
 EXIT_STARTUP = 3
+GC_THRESHOLDS = (20_000, 20, 20)
 
 
 def make_server(
@@ -90,6 +92,11 @@ def run_gateway_process(
 ) -> int:
     """Run in a fork of the supervisor; return the exit code."""
     configure_logging(f"gateway-{index}", level=settings.log_level, log_format=settings.log_format)
+
+    # What is loaded by now stays; and a gateway makes few cycles, so look for them less often.
+    # Measured: a 2 MiB body of a million values decodes in 0.2 s instead of 0.6 s.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def serve() -> None:
         server = make_server(settings, sockets, worker_address=worker_address, index=index)

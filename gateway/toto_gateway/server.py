@@ -17,8 +17,6 @@ _log = logging.getLogger("toto.gateway")
 
 MAX_HEADER_BYTES = 16 * 1024
 IDLE_CONNECTION_SECONDS = 75.0
-BODY_SECONDS = 300.0
-"""The longest an upload may take."""
 READ_BUFFER_BYTES = 1024 * 1024
 UNLIMITED_BYTES = 2**62
 """Tornado answers a body over its limit with a bare 400; the front answers 413 with an error."""
@@ -68,7 +66,6 @@ class GatewayServer:
             max_body_size=UNLIMITED_BYTES,
             max_buffer_size=READ_BUFFER_BYTES,
             idle_connection_timeout=IDLE_CONNECTION_SECONDS,
-            body_timeout=BODY_SECONDS,
             decompress_request=False,
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from toto._wire.constants import Lane
+from toto._wire.constants import LANES, Lane
 from toto._wire.messages import Slots
 
 __all__ = [
@@ -125,7 +125,7 @@ class SlotTable(Generic[L]):
     def report(self, link: L) -> Slots:
         """Return what to tell a gateway, and remember that it was told."""
         peer = self._peers[link]
-        free = [0 if self.is_draining else self.free(lane) for lane in Lane]
+        free = [0 if self.is_draining else self.free(lane) for lane in LANES]
         peer.told = free
         return Slots(
             free[Lane.THREAD],
@@ -150,7 +150,7 @@ class SlotTable(Generic[L]):
         """A gateway is gone, and with it what it wanted, held and had waiting here."""
         self._peers.pop(link, None)
         self._tickets = {n: t for n, t in self._tickets.items() if t.link is not link}
-        for lane in Lane:
+        for lane in LANES:
             self._wants[lane].pop(link, None)
             queue = self._queues[lane]
             for call in [call for call in queue if call.link is link]:
@@ -184,7 +184,7 @@ class SlotTable(Generic[L]):
         """Take no more calls, and hand back those that wait."""
         self.is_draining = True
         self._tickets.clear()
-        for lane in Lane:
+        for lane in LANES:
             self._wants[lane].clear()
             yield from self._bounce_queue(lane)
 

@@ -186,6 +186,7 @@ class DispatchClient:
     def _end(self, call: PendingCall, failure: Failure | None = None) -> None:
         """End a call from this side; the worker that has it is told to stop."""
         call.advance(CallEvent.ABANDON)
+        self._deadlines.remove(call)
         worker = self._scheduler.abandon(call)
         if worker is not None:
             self._links.send(worker.link, Cancel(call.call_id, call.attempt))
@@ -193,9 +194,7 @@ class DispatchClient:
             call.sink.on_failure(failure)
 
     def _on_deadline(self, call: PendingCall) -> None:
-        # A stream that has begun is bounded by the client's patience, not by the call's deadline.
-        if call.state is not CallState.STREAMING:
-            self._end(call, Failure.deadline())
+        self._end(call, Failure.deadline())
 
     # -- news from workers
 
@@ -243,6 +242,7 @@ class DispatchClient:
         failure = Failure.worker_lost(exit_signal=death.exit_signal, exit_code=death.exit_code)
         for call in open_calls:
             call.advance(CallEvent.LOST)
+            self._deadlines.remove(call)
             call.sink.on_failure(failure)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
@@ -253,6 +253,8 @@ class DispatchClient:
             self.counters.late_replies += 1
         else:
             call.advance(CallEvent.RESULT if message.final else CallEvent.CHUNK)
+            if message.final:
+                self._deadlines.remove(call)
             call.sink.on_chunk(message.head, payload, code=message.code, final=message.final)
         if not message.final:
             return
@@ -269,6 +271,9 @@ class DispatchClient:
         if call is None or call.is_ended:
             self.counters.late_replies += 1
             return
+        if call.state is not CallState.STREAMING:
+            # A stream that has begun is bounded by the client's patience, not by the deadline.
+            self._deadlines.remove(call)
         call.advance(CallEvent.ITEM)
         call.sink.on_item(message.head, payload, more=message.more)
 

@@ -2,18 +2,27 @@
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
 
 from toto_gateway.dispatch.pending import PendingCall
 
 __all__ = ["Deadlines"]
 
+TICK_SECONDS = 0.02
+"""Deadlines are kept to this precision."""
+
 
 class Deadlines:
-    """Calls back for each call whose deadline passes before it answered.
+    """Calls back for each call whose deadline passes before it is removed.
 
-    A heap and one timer, because a timer of the loop's own per call costs more than the call's
-    message; calls that ended in time leave the heap when their moment comes.
+    Calls are kept by tick, and leave at their end: a timer of the loop's own for every call would
+    cost more than the call's message, and a heap of calls would keep each one, and its body, until
+    long after its answer.
+
+    Args:
+        loop: has the clock and the timer.
+        on_expired: called with a call whose time is over.
     """
 
     def __init__(
@@ -21,36 +30,49 @@ class Deadlines:
     ) -> None:
         self._loop = loop
         self._on_expired = on_expired
-        self._heap: list[tuple[float, int, PendingCall]] = []
+        self._calls: dict[int, dict[int, PendingCall]] = {}
+        self._ticks: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._due_at = 0.0
 
     def add(self, call: PendingCall) -> None:
         """Watch the call's deadline (on the loop's clock)."""
-        heapq.heappush(self._heap, (call.deadline, call.call_id, call))
-        if self._timer is None or call.deadline < self._due_at:
-            self._arm()
+        tick = _tick_of(call)
+        calls = self._calls.get(tick)
+        if calls is None:
+            calls = self._calls[tick] = {}
+            heapq.heappush(self._ticks, tick)
+            if self._ticks[0] == tick:
+                self._arm()
+        calls[call.call_id] = call
+
+    def remove(self, call: PendingCall) -> None:
+        """Stop watching a call; does nothing if it is not watched."""
+        calls = self._calls.get(_tick_of(call))
+        if calls is not None:
+            calls.pop(call.call_id, None)
 
     def close(self) -> None:
         """Stop; may be called twice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._heap.clear()
+        self._calls.clear()
+        self._ticks.clear()
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        if self._heap:
-            self._due_at = self._heap[0][0]
-            self._timer = self._loop.call_at(self._due_at, self._fire)
+        self._timer = self._loop.call_at(self._ticks[0] * TICK_SECONDS, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         now = self._loop.time()
-        while self._heap and (self._heap[0][0] <= now or self._heap[0][2].is_ended):
-            _, _, call = heapq.heappop(self._heap)
-            if not call.is_ended:
+        while self._ticks and self._ticks[0] * TICK_SECONDS <= now:
+            for call in self._calls.pop(heapq.heappop(self._ticks)).values():
                 self._on_expired(call)
-        self._arm()
+        if self._ticks:
+            self._arm()
+
+
+def _tick_of(call: PendingCall) -> int:
+    return math.ceil(call.deadline / TICK_SECONDS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from toto_gateway.dispatch.pending import PendingCall
 from toto_gateway.dispatch.workers import WorkerGroup
 
-__all__ = ["Route"]
+__all__ = ["Route", "WaitingTally"]
 
 
 class _Waiting:
@@ -46,6 +46,15 @@ class _Waiting:
         return self._calls.popleft()
 
 
+class WaitingTally:
+    """How many calls wait in all routes together."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+
 class Route:
     """The waiting calls of all methods that run in one lane of the same workers."""
 
@@ -53,13 +62,17 @@ class Route:
         "_batch",
         "_batch_turn",
         "_single",
+        "_tally",
         "batch_running",
         "empty_since",
         "groups",
         "lane",
     )
 
-    def __init__(self, lane: int, groups: list[WorkerGroup], *, empty_since: float) -> None:
+    def __init__(
+        self, lane: int, groups: list[WorkerGroup], tally: WaitingTally, *, empty_since: float
+    ) -> None:
+        self._tally = tally
         self.lane = lane
         self.groups = groups
         self.empty_since = empty_since
@@ -86,12 +99,14 @@ class Route:
     def put(self, call: PendingCall) -> None:
         """Add a call to its class."""
         call.is_waiting = True
+        self._tally.calls += 1
         (self._batch if call.request.in_batch else self._single).put(call)
 
     def abandon(self, call: PendingCall) -> None:
         """Count out a call that ended while it waited; it leaves when it gets to the head."""
         if call.is_waiting:
             call.is_waiting = False
+            self._tally.calls -= 1
             (self._batch if call.request.in_batch else self._single).count -= 1
 
     def peek(self) -> PendingCall | None:
@@ -110,6 +125,7 @@ class Route:
     def take(self, call: PendingCall) -> None:
         """Remove the call that ``peek`` returned."""
         call.is_waiting = False
+        self._tally.calls -= 1
         if call.request.in_batch:
             self._batch.pop()
         else:

@@ -17,6 +17,10 @@ from toto._wire.constants import FRAME_BYTES_MAX
 
 __all__ = ["RouterSocket"]
 
+# Plain integers: the operators of pyzmq's enumerations cost a microsecond each.
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_RCVMORE, _NOBLOCK = int(zmq.RCVMORE), int(zmq.NOBLOCK)
+
 DRAIN_MESSAGES_MAX = 256
 DRAIN_SECONDS_MAX = 0.002
 LOST_PEER_GRACE_SECONDS = 0.02
@@ -93,9 +97,9 @@ class RouterSocket:
         """Send to a peer; False when it is not reachable any more."""
         try:
             if payload:
-                self._socket.send_multipart((peer, header, payload), zmq.NOBLOCK, copy=True)
+                self._socket.send_multipart((peer, header, payload), _NOBLOCK, copy=True)
             else:
-                self._socket.send_multipart((peer, header), zmq.NOBLOCK, copy=True)
+                self._socket.send_multipart((peer, header), _NOBLOCK, copy=True)
         except zmq.ZMQError as error:
             # EHOSTUNREACH: gone. EAGAIN cannot be with SNDHWM 0 unless the peer is going.
             if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
@@ -132,18 +136,18 @@ class RouterSocket:
         for _ in range(DRAIN_MESSAGES_MAX):
             if not self._is_open or not _has_message(self._socket):
                 return
-            peer = receive(zmq.NOBLOCK)
-            if not self._socket.getsockopt(zmq.RCVMORE):
+            peer = receive(_NOBLOCK)
+            if not self._socket.getsockopt(_RCVMORE):
                 continue
             address = None
             if knows(peer):
-                header = receive(zmq.NOBLOCK)
+                header = receive(_NOBLOCK)
             else:
-                frame = receive(zmq.NOBLOCK, copy=False)
+                frame = receive(_NOBLOCK, copy=False)
                 header, address = frame.bytes, _address_of(frame)
             payload = b""
-            while self._socket.getsockopt(zmq.RCVMORE):
-                payload = receive(zmq.NOBLOCK)
+            while self._socket.getsockopt(_RCVMORE):
+                payload = receive(_NOBLOCK)
             on_message(peer, header, payload, address)
             if time.monotonic() > stop_at:
                 break
@@ -152,7 +156,7 @@ class RouterSocket:
     def _read_monitor(self) -> None:
         seen = False
         while self._is_open and _has_message(self._monitor):
-            parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
             seen = True
         if seen:
             self._loop.call_later(LOST_PEER_GRACE_SECONDS, self._report_disconnect)
@@ -164,7 +168,7 @@ class RouterSocket:
 
 
 def _has_message(endpoint: zmq.Socket[bytes]) -> bool:
-    return bool(int(endpoint.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(endpoint.getsockopt(_EVENTS)) & _POLLIN)
 
 
 def _address_of(frame: zmq.Frame) -> str:

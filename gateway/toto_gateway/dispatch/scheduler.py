@@ -12,11 +12,11 @@ from random import Random
 from toto._core.failure import Failure
 from toto._core.timing import MethodTimes
 from toto._wire.call_state import CallEvent
-from toto._wire.constants import Lane
+from toto._wire.constants import LANES, Lane
 from toto._wire.messages import Slots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.pending import PendingCall
-from toto_gateway.dispatch.queues import Route
+from toto_gateway.dispatch.queues import Route, WaitingTally
 from toto_gateway.dispatch.workers import WorkerTable, WorkerView
 
 __all__ = ["DeclineSlot", "Instruction", "Refuse", "Scheduler", "SendCall", "WantSlots"]
@@ -82,7 +82,8 @@ class Scheduler:
         self._queue_max = queue_max
         self._random = random
         self._last_loss_at = now
-        self._unknown = Route(Lane.THREAD, [], empty_since=now)
+        self._tally = WaitingTally()
+        self._unknown = Route(Lane.THREAD, [], self._tally, empty_since=now)
         self._by_method: dict[str, Route] = {}
         self._routes: list[Route] = [self._unknown]
 
@@ -198,7 +199,9 @@ class Scheduler:
 
     def fill(self, worker: WorkerView) -> Iterator[Instruction]:
         """Give the worker waiting calls as long as it has room."""
-        for lane in Lane:
+        if not self.waiting:
+            return
+        for lane in LANES:
             while (found := self._next_for(worker, lane)) is not None:
                 call, route = found
                 if worker.available(lane) <= 0 and not self._may_go_ahead(worker, call):
@@ -208,7 +211,7 @@ class Scheduler:
 
     def wants(self) -> Iterator[Instruction]:
         """Say to workers what waits for them, where what they believe is wrong enough to matter."""
-        for lane in Lane:
+        for lane in LANES:
             waiting = self._waiting_by_group(lane)
             for worker in self.workers:
                 if worker.is_draining:
@@ -235,7 +238,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Calls that wait in all queues."""
-        return sum(route.waiting for route in self._routes)
+        return self._tally.calls
 
     # -- inside
 
@@ -252,7 +255,7 @@ class Scheduler:
             if route is not self._unknown and route.lane == lane and route.groups == groups:
                 break
         else:
-            route = Route(lane, groups, empty_since=self._last_loss_at)
+            route = Route(lane, groups, self._tally, empty_since=self._last_loss_at)
             self._routes.append(route)
         self._by_method[method] = route
         return route
@@ -260,7 +263,8 @@ class Scheduler:
     def _regroup(self) -> None:
         """The pool changed: sort the waiting calls into routes again."""
         waiting = [call for route in self._routes for call in route]
-        self._unknown = Route(Lane.THREAD, [], empty_since=self._unknown.empty_since)
+        self._tally = WaitingTally()
+        self._unknown = Route(Lane.THREAD, [], self._tally, empty_since=self._unknown.empty_since)
         self._by_method = {}
         self._routes = [self._unknown]
         for call in sorted(waiting, key=lambda call: call.order):
@@ -330,7 +334,7 @@ class Scheduler:
         if not ticket:
             # The worker counts a call that uses a ticket on neither side: its slot was not free.
             worker.sent[call.lane] += 1
-            worker.group.refresh(worker)
+            worker.group.refresh_lane(worker, call.lane)
         return SendCall(worker, call, ticket)
 
     def _waiting_by_group(self, lane: int) -> dict[int, int]:

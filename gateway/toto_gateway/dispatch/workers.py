@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from toto._wire.constants import Lane
+from toto._wire.constants import LANES
 from toto._wire.messages import Slots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.pending import PendingCall
@@ -72,10 +72,9 @@ class WorkerView:
 
     def take_report(self, slots: Slots) -> None:
         """Replace what is known of the free slots."""
-        self.free[Lane.THREAD] = slots.free_threads
-        self.free[Lane.LOOP] = slots.free_loop
-        self.received[Lane.THREAD] = slots.received_threads
-        self.received[Lane.LOOP] = slots.received_loop
+        free_threads, free_loop, received_threads, received_loop = slots
+        self.free = [free_threads, free_loop]
+        self.received = [received_threads, received_loop]
 
 
 class IdleSet:
@@ -126,11 +125,15 @@ class WorkerGroup:
 
     def refresh(self, worker: WorkerView) -> None:
         """Bring the idle sets up to date with the worker's slots."""
-        for lane in Lane:
-            if worker.available(lane) > 0:
-                self.idle[lane].add(worker)
-            else:
-                self.idle[lane].discard(worker)
+        for lane in LANES:
+            self.refresh_lane(worker, lane)
+
+    def refresh_lane(self, worker: WorkerView, lane: int) -> None:
+        """Bring one idle set up to date with the worker's slots."""
+        if worker.available(lane) > 0:
+            self.idle[lane].add(worker)
+        else:
+            self.idle[lane].discard(worker)
 
 
 class WorkerTable:

@@ -34,6 +34,9 @@ DISCARD_BYTES_MAX = 64 * 1024 * 1024
 """Of a refused upload so much is read and thrown away: a client that is still writing when the
 connection closes often loses the answer (RFC 9112, 9.6)."""
 DISCARD_SECONDS_MAX = 5.0
+BODY_SECONDS_MAX = 300.0
+"""The longest an upload may take."""
+UNKNOWN_LENGTH = 2**62
 
 
 @dataclass(slots=True)
@@ -86,11 +89,13 @@ class _RequestDelegate(HTTPMessageDelegate):
     """Gathers one request, has it answered, and gives the call up when the client leaves."""
 
     __slots__ = (
+        "_body_timer",
         "_chunks",
         "_connection",
         "_discarding",
         "_front",
         "_headers",
+        "_length",
         "_size",
         "_start",
         "_task",
@@ -103,6 +108,8 @@ class _RequestDelegate(HTTPMessageDelegate):
         self._headers = HTTPHeaders()
         self._chunks: list[bytes] = []
         self._size = 0
+        self._length = 0
+        self._body_timer: asyncio.TimerHandle | None = None
         self._discarding: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -118,12 +125,20 @@ class _RequestDelegate(HTTPMessageDelegate):
         problem = framing_problem(headers)
         if problem is not None:
             self._refuse_framing(problem)
-        elif body_length(headers) > self._front.max_body_bytes:
+            return None
+        chunked = "Transfer-Encoding" in headers
+        self._length = UNKNOWN_LENGTH if chunked else body_length(headers)
+        if not chunked and self._length > self._front.max_body_bytes:
             self._begin_discarding()
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Gather the body."""
+        if not self._size and len(chunk) < self._length:
+            # Only a body that comes in pieces needs a timer; Tornado's own costs every request.
+            self._body_timer = asyncio.get_running_loop().call_later(
+                BODY_SECONDS_MAX, self._connection.close
+            )
         self._size += len(chunk)
         if self._discarding is None:
             self._chunks.append(chunk)
@@ -136,6 +151,8 @@ class _RequestDelegate(HTTPMessageDelegate):
 
     def finish(self) -> None:
         """The request is complete."""
+        if self._body_timer is not None:
+            self._body_timer.cancel()
         if self._discarding is not None:
             self._refuse_body()
             return
@@ -163,8 +180,9 @@ class _RequestDelegate(HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         """The client is gone while its request was arriving or being answered."""
-        if self._discarding is not None:
-            self._discarding.cancel()
+        for timer in (self._body_timer, self._discarding):
+            if timer is not None:
+                timer.cancel()
         if self._task is not None:
             self._task.cancel()
 

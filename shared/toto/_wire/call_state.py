@@ -4,35 +4,35 @@ A missing cell is a protocol error, never a silent transition. ENDED has no way 
 exactly once.
 """
 
-from enum import Enum
+from enum import IntEnum
 
 from toto._wire.codec import ProtocolError
 
 __all__ = ["TRANSITIONS", "CallEvent", "CallState", "advance"]
 
 
-class CallState(Enum):
-    """Where a call is."""
+class CallState(IntEnum):
+    """Where a call is. (An IntEnum, because a plain enumeration hashes in Python code.)"""
 
-    QUEUED = "queued"
-    SENT = "sent"
-    ANSWERING = "answering"
+    QUEUED = 0
+    SENT = 1
+    ANSWERING = 2
     """Chunks of a long answer are arriving."""
-    STREAMING = "streaming"
-    ENDED = "ended"
+    STREAMING = 3
+    ENDED = 4
 
 
-class CallEvent(Enum):
+class CallEvent(IntEnum):
     """What can happen to a call."""
 
-    SEND = "send"
-    BOUNCE = "bounce"
-    CHUNK = "chunk"
-    ITEM = "item"
-    RESULT = "result"
-    LOST = "lost"
+    SEND = 0
+    BOUNCE = 1
+    CHUNK = 2
+    ITEM = 3
+    RESULT = 4
+    LOST = 5
     """The worker or the connection to it went away."""
-    ABANDON = "abandon"
+    ABANDON = 6
     """The gateway gave the call up: client gone, deadline, refusal, shutdown."""
 
 
@@ -74,4 +74,4 @@ def advance(state: CallState, event: CallEvent) -> CallState:
     try:
         return TRANSITIONS[state][event]
     except KeyError:
-        raise ProtocolError(f"{event.value} for a call that is {state.value}") from None
+        raise ProtocolError(f"{event.name} for a call that is {state.name}") from None

@@ -63,6 +63,10 @@ class Lane(IntEnum):
     LOOP = 1
 
 
+LANES = (0, 1)
+"""All lanes as plain integers: iterating the enumeration costs the hot path microseconds."""
+
+
 class Mode(IntEnum):
     """What the payload of an answer holds."""
 

@@ -22,7 +22,7 @@ from toto_worker.settings import WorkerSettings
 
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
-GENERATED = {"options.md", "benchmarks.md"}
+GENERATED = {"options.md", "benchmarks.md"}  # other commands write these
 WRITTEN = [
     README,
     REPOSITORY / "CONTRIBUTING.md",
@@ -68,7 +68,7 @@ def rows(page: Path, first_cell: str) -> dict[str, list[str]]:
 def test_links_lead_somewhere(page: Path) -> None:
     """A relative link names a file of the repository, and a heading in it if it has an anchor."""
     for target, anchor in LINK.findall(page.read_text()):
-        if "://" in target:
+        if "://" in target or Path(target).name in GENERATED:
             continue
         file = page.parent / target if target else page
         assert file.is_file(), f"{page.name} links to {target}"

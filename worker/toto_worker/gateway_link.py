@@ -17,6 +17,8 @@ __all__ = ["GatewayLink", "LinkState", "has_message"]
 _EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
 
 DRAIN_LINGER_MILLISECONDS = 1000
+CONNECT_TIMEOUT_MILLISECONDS = 2000
+"""An address that swallows packets is tried anew after this time; the kernel would take minutes."""
 
 
 def has_message(endpoint: zmq.Socket[bytes]) -> bool:
@@ -40,22 +42,23 @@ class LinkState(Enum):
 class GatewayLink:
     """The connection to one gateway process, across reconnects.
 
+    It has a ZeroMQ context, and so an I/O thread, of its own: libzmq looks names up in that thread,
+    and a name server that does not answer would starve the heartbeats of all other gateways.
+
     Args:
-        context: made in this process.
         endpoint: where to dial.
         incarnation: this worker's routing id, drawn anew at each start.
     """
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, incarnation: bytes
-    ) -> None:
+    def __init__(self, endpoint: str, incarnation: bytes) -> None:
         self.endpoint = endpoint
         self.state = LinkState.AWAY
         self.epoch = 0
         self.window_bytes = 0
         self.greeted_at = 0.0
         self.calls: dict[int, WorkerCall] = {}
-        self.socket = context.socket(zmq.DEALER)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = self._context.socket(zmq.DEALER)
         for option, value in (
             (zmq.ROUTING_ID, incarnation),
             (zmq.LINGER, 0),
@@ -66,6 +69,7 @@ class GatewayLink:
             (zmq.HEARTBEAT_TIMEOUT, 750),
             (zmq.HEARTBEAT_TTL, 1000),
             (zmq.HANDSHAKE_IVL, 2000),
+            (zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MILLISECONDS),
             (zmq.RECONNECT_IVL, 50),
             (zmq.RECONNECT_IVL_MAX, 1000),
             (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
@@ -115,3 +119,4 @@ class GatewayLink:
             self.socket.disable_monitor()
             self.monitor.close(0)
             self.socket.close(linger_milliseconds)
+            self._context.term()

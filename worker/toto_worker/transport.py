@@ -131,11 +131,10 @@ class Transport:
         self._is_stopping = True
 
     def _run(self) -> None:
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         poller = zmq.Poller()
         poller.register(self._wake_reader, zmq.POLLIN)
         for endpoint in self._settings.endpoints:
-            self._dial(context, poller, endpoint)
+            self._dial(poller, endpoint)
         digest_at = time.monotonic() + DIGEST_SECONDS
         while not self._is_stopping:
             ready = dict(poller.poll(self._poll_milliseconds(digest_at)))
@@ -149,7 +148,7 @@ class Transport:
                     self._read(link)
             for link in list(self._links.values()):
                 for endpoint in self.desk.take_new_siblings(link):
-                    self._dial(context, poller, endpoint)
+                    self._dial(poller, endpoint)
             now = time.monotonic()
             self.desk.expire_grants(now)
             if now >= digest_at:
@@ -158,7 +157,6 @@ class Transport:
             self._repeat_greetings(now)
             self._check_drained(now)
         self._say_goodbye()
-        context.term()
         self._wake_reader.close()
         self._wake_writer.close()
 
@@ -179,12 +177,10 @@ class Transport:
             until = min(until, self._drain_until)
         return max(0, min(1000, int((until - time.monotonic()) * 1000) + 1))
 
-    def _dial(
-        self, context: zmq.Context[zmq.Socket[bytes]], poller: zmq.Poller, endpoint: str
-    ) -> None:
+    def _dial(self, poller: zmq.Poller, endpoint: str) -> None:
         if endpoint in self._links:
             return
-        link = self._links[endpoint] = GatewayLink(context, endpoint, self._incarnation)
+        link = self._links[endpoint] = GatewayLink(endpoint, self._incarnation)
         poller.register(link.socket, zmq.POLLIN)
         poller.register(link.monitor, zmq.POLLIN)
         link.dial()

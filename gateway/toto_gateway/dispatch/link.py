@@ -16,3 +16,5 @@ class Link:
     epoch: int
     """Drawn at random for this connection; messages that carry another one are stale."""
     hello: Hello
+    pid: int | None = None
+    """Process id on this host, by the kernel's word; None for a worker elsewhere."""

@@ -133,18 +133,18 @@ class WorkerLinks:
         if self._bad_peers.get(peer, 0) >= BAD_FRAMES_MAX:
             return
         known = self._links.get(peer)
+        origin = PeerAddress.parse(address or "")
         if known is not None:
             # The same incarnation dialled again: what the old connection carried is gone.
             self._lose(known, Death())
-        origin = PeerAddress.parse(address or "")
+            origin = PeerAddress(uid=None, pid=known.pid)
         if not origin.may_serve:
             _log.error("a process of user %s is not accepted as a worker", origin.uid)
             self._router.send(peer, encode(Refuse("this user may not serve calls"), 0))
             return
-        link = self._links[peer] = Link(peer, secrets.randbits(53), hello)
-        pid = origin.pid if known is None else hello.pid
-        if pid is not None:
-            self._processes.watch(peer, pid, self._on_process_death)
+        link = self._links[peer] = Link(peer, secrets.randbits(53), hello, origin.pid)
+        if link.pid is not None:
+            self._processes.watch(peer, link.pid, self._on_process_death)
         self.send(link, Welcome(self._addresses, STREAM_WINDOW_BYTES))
         _log.info(
             "worker %d on %s serves %d methods with %d threads",

@@ -1,0 +1,5 @@
+"""Answers with its parameters."""
+
+
+def invoke(handler, parameters):
+    return {"parameters": parameters}

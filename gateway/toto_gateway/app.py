@@ -64,7 +64,11 @@ def make_server(
     pipeline = Pipeline(
         pool,
         decoder,
-        PipelineSettings(settings.request_timeout, settings.error_status == "http"),
+        PipelineSettings(
+            request_timeout_seconds=settings.request_timeout,
+            http_statuses=settings.error_status == "http",
+            access_log=settings.access_log,
+        ),
     )
     state = FrontState()
     front = CallFront(

@@ -1,6 +1,7 @@
 """One request from its bytes to its answer: decode, dispatch, answer."""
 
 import logging
+import time
 from dataclasses import dataclass
 
 from toto._core.failure import Failure, status_of
@@ -19,6 +20,10 @@ from toto_gateway.streaming.response import StreamWriter
 __all__ = ["Pipeline", "PipelineSettings"]
 
 _log = logging.getLogger("toto.gateway")
+_access_log = logging.getLogger("toto.access")
+
+CLIENT_GONE = 499
+"""In the access log: the client left before there was an answer (nginx's number for it)."""
 
 Headers = list[tuple[str, str]]
 
@@ -33,6 +38,8 @@ class PipelineSettings:
     request_timeout_seconds: float
     http_statuses: bool
     """Map the errors of methods to HTTP statuses instead of 200."""
+    access_log: bool
+    """Write a log line for each request."""
 
 
 class Pipeline:
@@ -58,6 +65,7 @@ class Pipeline:
             headers: to put into the response besides those of the answer itself.
         """
         REQUEST_ID.set(request.request_id)
+        started = time.perf_counter()
         try:
             await self._answer(request, responder, headers)
         except RequestRefused as refused:
@@ -68,6 +76,16 @@ class Pipeline:
             _log.exception("%s %s failed", request.verb, request.path)
             failure = Failure.server_error(request.request_id)
             self.refuse(request, responder, headers, failure)
+        finally:
+            if self._settings.access_log:
+                _access_log.info(
+                    "%s %s %d %.1f ms %s",
+                    request.verb,
+                    request.path,
+                    responder.status or CLIENT_GONE,
+                    (time.perf_counter() - started) * 1000,
+                    request.remote_ip,
+                )
 
     def refuse(
         self,

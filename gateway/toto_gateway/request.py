@@ -45,6 +45,10 @@ class Request:
 class Responder(Protocol):
     """Writes the answer to one request: ``send`` once, or ``start``, ``write``..., ``finish``."""
 
+    @property
+    def status(self) -> int:
+        """The status that was sent; 0 before."""
+
     def send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Write a whole response."""
 

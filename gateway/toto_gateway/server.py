@@ -94,10 +94,10 @@ class GatewayServer:
 
     async def _drain(self) -> None:
         """Fail readiness, take no new connections, finish, cancel: each step bounded."""
-        _log.info("stopping with %d requests under way", self._state.requests)
+        tasks = set(self._state.tasks)
+        _log.info("stopping with %d requests under way", len(tasks))
         self._state.is_draining = True
         self._http.stop()
-        tasks = set(self._front.tasks)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._graceful_timeout_seconds)
             for task in late:

@@ -100,7 +100,8 @@ class TotoHandler:
 
     @property
     def cancelled(self) -> bool:
-        """True when the client has gone or the deadline has passed: a long method should stop."""
+        """True when the gateway has given the call up, because the client has gone or the deadline
+        has passed: a long method should stop. A stream that has begun has no deadline."""
         return self._port.is_cancelled
 
     @property

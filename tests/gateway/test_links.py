@@ -184,7 +184,7 @@ def test_a_stranger_without_hello_is_not_heard(ipc: str) -> None:
         (b"\xff" * 100,),
         (b"\x93\x01\x28",),
         (b"a", b"b", b"c", b"d"),
-        (encode(Cancel(1, 1), 0)[:-1],),
+        (encode(Cancel(1, 1, True), 0)[:-1],),
     ],
 )
 def test_ten_bad_frames_end_a_worker(ipc: str, frames: tuple[bytes, ...]) -> None:

@@ -18,6 +18,7 @@ from toto_gateway.dispatch.scheduler import QUEUE_BASE, QUEUE_PER_SLOT
 from toto_gateway.settings import GatewaySettings
 from toto_testkit.documents import Block, ShellCommand, blocks_of, is_printed
 from toto_testkit.processes import REPOSITORY
+from toto_worker.parameters import PARTS_MAX
 from toto_worker.settings import WorkerSettings
 
 README = REPOSITORY / "README.md"
@@ -119,7 +120,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "request line and headers": "16 KiB",
         "values in a body, depth": f"{limits.nodes_max:,} values, {limits.depth_max} levels",
         "fields of a form or query": f"{FORM_FIELDS_MAX}",
-        "parts of a multipart body": "99",
+        "parts of a multipart body": f"{PARTS_MAX}",
         "members of a batch": f"{defaults.batch_max}, `batch_max`",
         "key of a batch member": f"{KEY_LENGTH_MAX} characters",
         "name of a method": f"{METHOD_NAME_LENGTH_MAX} characters",

@@ -35,6 +35,7 @@ class WorkerCall:
         "deadline",
         "epoch",
         "is_cancelled",
+        "is_client_gone",
         "link",
         "message",
         "slot",
@@ -55,6 +56,7 @@ class WorkerCall:
         self.window = window
         self.deadline = time.monotonic() + message.deadline_milliseconds / 1000
         self.is_cancelled = False
+        self.is_client_gone = False
         self.slot: SlotCall[GatewayLink] | None = None
         self._chunks = [payload]
         self._missing = message.size - len(payload)
@@ -85,12 +87,13 @@ class WorkerCall:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0]
 
-    def cancel(self) -> None:
+    def cancel(self, *, is_client_gone: bool) -> None:
         """Say that the answer is not wanted any more; the second time does nothing."""
         with self._lock:
             if self.is_cancelled:
                 return
             self.is_cancelled = True
+            self.is_client_gone = is_client_gone
             hook, self._cancel_hook = self._cancel_hook, None
         self.window.close()
         if hook is not None:

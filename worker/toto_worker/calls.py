@@ -115,7 +115,7 @@ class CallDesk:
         if isinstance(message, Credit):
             call.window.add(message.size)
         elif isinstance(message, Cancel):
-            self._cancel(call)
+            self._cancel(call, is_client_gone=message.is_client_gone)
         else:
             call.add_part(payload)
             if call.is_complete and call.slot in self._started:
@@ -149,9 +149,9 @@ class CallDesk:
         link.calls[message.call] = call
         self._perform(self._slots.arrive(slot))
 
-    def _cancel(self, call: WorkerCall) -> None:
+    def _cancel(self, call: WorkerCall, *, is_client_gone: bool) -> None:
         slot = call.slot
-        call.cancel()
+        call.cancel(is_client_gone=is_client_gone)
         if slot is None:
             return
         if self._slots.withdraw(slot):
@@ -172,7 +172,7 @@ class CallDesk:
     def cancel_link(self, link: GatewayLink) -> None:
         """Cancel all calls of a gateway."""
         for call in list(link.calls.values()):
-            self._cancel(call)
+            self._cancel(call, is_client_gone=True)
 
     def take_new_siblings(self, link: GatewayLink) -> list[str]:
         """Return the endpoints that this gateway's WELCOME named, once."""

@@ -181,11 +181,12 @@ class Executor:
 
     def _call_close_hook(self, run: _Run) -> None:
         """Call the module's ``on_connection_close``, on the loop as Toto did, once."""
-        if run.response.has_ended:
+        if run.response.has_ended or not run.call.is_client_gone:
             return
 
         def call_hook() -> None:
             hook = run.method.on_connection_close
+            REQUEST_ID.set(run.request_id)
             try:
                 if hook is not None:
                     hook(run.handler)

@@ -39,6 +39,8 @@ def log_failure(error: BaseException, *, method: str, request_id: str) -> None:
     try:
         if isinstance(error, TotoException | MalformedBody):
             _log.info("%s raised %s", method, error)
+        elif isinstance(error, NotSerializable):
+            _log.error("%s gave a result that is %s", method, error)
         else:
             _log.error("%s failed", method, exc_info=error)
     finally:

@@ -3,7 +3,12 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-from tornado.httputil import HTTPFile, HTTPInputError, parse_multipart_form_data
+from tornado.httputil import (
+    HTTPFile,
+    HTTPInputError,
+    ParseMultipartConfig,
+    parse_multipart_form_data,
+)
 
 from toto._core.formats.envelope import parameters as envelope_parameters
 from toto._core.formats.errors import MalformedBody
@@ -12,6 +17,8 @@ from toto.handler import Request
 
 __all__ = ["decode_parameters"]
 
+PARTS_MAX = 100
+"""Parts of a multipart body."""
 FORM_FIELDS_MAX = 1000
 """Arguments of a query or form; tornado's own limit since 6.5.8 is of this order too."""
 
@@ -57,7 +64,9 @@ def _multipart(request: Request) -> dict[str, Any]:
     files: dict[str, list[HTTPFile]] = {}
     boundary = _boundary(request.content_type)
     try:
-        parse_multipart_form_data(boundary, request.body, arguments, files)
+        # Tornado counts what stands before the first boundary as a part.
+        config = ParseMultipartConfig(max_parts=PARTS_MAX + 1)
+        parse_multipart_form_data(boundary, request.body, arguments, files, config=config)
         texts = {name: [v.decode() for v in values] for name, values in arguments.items()}
     except (HTTPInputError, ValueError):
         raise MalformedBody("the multipart body cannot be read") from None

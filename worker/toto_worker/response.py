@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Awaitable, Generator
 from typing import Any, NamedTuple
 
@@ -118,8 +117,8 @@ class CallResponse:
 
     @property
     def is_cancelled(self) -> bool:
-        """True when the answer is not wanted, or comes too late."""
-        return self._call.is_cancelled or time.monotonic() > self._call.deadline
+        """True when the gateway said that the answer is not wanted, or comes too late."""
+        return self._call.is_cancelled
 
     @property
     def has_ended(self) -> bool:

@@ -189,7 +189,7 @@ class Transport:
         for event in link.connection_events():
             if event == zmq.EVENT_DISCONNECTED:
                 if link.is_live:
-                    _log.warning("connection to the gateway at %s lost", link.endpoint)
+                    _log.info("the gateway at %s is gone", link.endpoint)
                 link.state = LinkState.AWAY
                 self.desk.link_down(link)
             elif link.state is not LinkState.REFUSED:

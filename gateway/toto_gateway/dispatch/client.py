@@ -189,7 +189,8 @@ class DispatchClient:
         self._deadlines.remove(call)
         worker = self._scheduler.abandon(call)
         if worker is not None:
-            self._links.send(worker.link, Cancel(call.call_id, call.attempt))
+            cancel = Cancel(call.call_id, call.attempt, is_client_gone=failure is None)
+            self._links.send(worker.link, cancel)
         if failure is not None:
             call.sink.on_failure(failure)
 

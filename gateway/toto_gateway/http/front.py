@@ -6,8 +6,8 @@ calls.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.httputil import (
@@ -36,7 +36,6 @@ connection closes often loses the answer (RFC 9112, 9.6)."""
 DISCARD_SECONDS_MAX = 5.0
 BODY_SECONDS_MAX = 300.0
 """The longest an upload may take."""
-UNKNOWN_LENGTH = 2**62
 
 
 @dataclass(slots=True)
@@ -44,7 +43,7 @@ class FrontState:
     """What all connections of a gateway process share."""
 
     is_draining: bool = False
-    requests: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """Requests under way."""
 
 
@@ -73,7 +72,6 @@ class CallFront(HTTPServerConnectionDelegate):
         self.cors = cors
         self.max_body_bytes = max_body_bytes
         self.state = state
-        self.tasks: set[asyncio.Task[None]] = set()
 
     def start_request(
         self, server_conn: object, request_conn: HTTPConnection
@@ -89,16 +87,15 @@ class _RequestDelegate(HTTPMessageDelegate):
     """Gathers one request, has it answered, and gives the call up when the client leaves."""
 
     __slots__ = (
-        "_body_timer",
         "_chunks",
         "_connection",
-        "_discarding",
         "_front",
         "_headers",
-        "_length",
+        "_is_too_large",
         "_size",
         "_start",
         "_task",
+        "_timer",
     )
 
     def __init__(self, front: CallFront, connection: HTTPConnection) -> None:
@@ -108,9 +105,8 @@ class _RequestDelegate(HTTPMessageDelegate):
         self._headers = HTTPHeaders()
         self._chunks: list[bytes] = []
         self._size = 0
-        self._length = 0
-        self._body_timer: asyncio.TimerHandle | None = None
-        self._discarding: asyncio.TimerHandle | None = None
+        self._is_too_large = False
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     # -- HTTPMessageDelegate
@@ -118,88 +114,97 @@ class _RequestDelegate(HTTPMessageDelegate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        """Refuse at once what is too long by its own word."""
+        """Refuse at once what cannot be read, or is too long by its own word."""
         if isinstance(start_line, RequestStartLine):
             self._start = start_line
         self._headers = headers
         problem = framing_problem(headers)
         if problem is not None:
-            self._refuse_framing(problem)
+            self._refuse_unread(Failure.malformed(problem))
             return None
-        chunked = "Transfer-Encoding" in headers
-        self._length = UNKNOWN_LENGTH if chunked else body_length(headers)
-        if not chunked and self._length > self._front.max_body_bytes:
-            self._begin_discarding()
+        length = body_length(headers)
+        if length > self._front.max_body_bytes:
+            if headers.get("Expect", "").lower() == "100-continue":
+                # This client asks first, so it need not send any of it.
+                self._refuse_unread(self._too_large())
+                return None
+            self._is_too_large = True
+        if length or "Transfer-Encoding" in headers:
+            # Tornado has such a timer too, but as a task and a future for every request.
+            seconds = DISCARD_SECONDS_MAX if self._is_too_large else BODY_SECONDS_MAX
+            self._start_timer(seconds)
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Gather the body."""
-        if not self._size and len(chunk) < self._length:
-            # Only a body that comes in pieces needs a timer; Tornado's own costs every request.
-            self._body_timer = asyncio.get_running_loop().call_later(
-                BODY_SECONDS_MAX, self._connection.close
-            )
+        """Gather the body, or throw away what has no chance."""
         self._size += len(chunk)
-        if self._discarding is None:
-            self._chunks.append(chunk)
-            if self._size > self._front.max_body_bytes:
-                self._chunks.clear()
-                self._begin_discarding()
-        elif self._size > self._front.max_body_bytes + DISCARD_BYTES_MAX:
-            self._refuse_body()
+        if self._is_too_large:
+            if self._size > self._front.max_body_bytes + DISCARD_BYTES_MAX:
+                self._refuse(self._too_large())
+            return None
+        self._chunks.append(chunk)
+        if self._size > self._front.max_body_bytes:
+            self._chunks.clear()
+            self._is_too_large = True
+            self._start_timer(DISCARD_SECONDS_MAX)
         return None
 
     def finish(self) -> None:
         """The request is complete."""
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-        if self._discarding is not None:
-            self._refuse_body()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_too_large:
+            self._refuse(self._too_large())
             return
+        front = self._front
         request = self._request(b"".join(self._chunks))
         self._chunks = []
         responder = self._responder()
         verb = request.verb
-        headers = self._common_headers(request)
+        headers = _common_headers(request)
         if verb == "OPTIONS":
-            headers += self._front.cors.preflight_headers(request.header("origin"))
+            headers += front.cors.preflight_headers(request.header("origin"))
             responder.send(204, headers, b"")
         elif verb not in VERBS:
             headers.append(("Allow", ALLOW_METHODS))
             responder.send(405, headers, b"")
-        elif verb != "POST" and (probe := self._front.probes.answer(request.path)) is not None:
+        elif verb != "POST" and (probe := front.probes.answer(request.path)) is not None:
             status, body = probe
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
             responder.send(status, headers, body)
-        elif self._front.state.is_draining:
-            headers += self._front.cors.headers(request.header("origin"))
-            self._front.pipeline.refuse(request, responder, headers, Failure.draining())
         else:
-            headers += self._front.cors.headers(request.header("origin"))
-            self._run(self._front.pipeline.handle(request, responder, headers))
+            headers += front.cors.headers(request.header("origin"))
+            if front.state.is_draining:
+                front.pipeline.refuse(request, responder, headers, Failure.draining())
+            else:
+                self._run(front.pipeline.handle(request, responder, headers))
 
     def on_connection_close(self) -> None:
         """The client is gone while its request was arriving or being answered."""
-        for timer in (self._body_timer, self._discarding):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
     # -- inside
 
-    def _run(self, answering: Any) -> None:
-        state, tasks = self._front.state, self._front.tasks
-        state.requests += 1
+    def _run(self, answering: Coroutine[Any, Any, None]) -> None:
+        tasks = self._front.state.tasks
         task = self._task = asyncio.get_running_loop().create_task(answering)
         tasks.add(task)
-
-        def done(finished: asyncio.Task[None]) -> None:
-            state.requests -= 1
-            tasks.discard(finished)
-
-        task.add_done_callback(done)
+        task.add_done_callback(tasks.discard)
         self._connection.set_close_callback(self.on_connection_close)
+
+    def _start_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._on_body_late)
+
+    def _on_body_late(self) -> None:
+        if self._is_too_large:
+            self._refuse(self._too_large())
+        else:
+            self._connection.close()
 
     def _request(self, body: bytes) -> Request:
         headers = tuple(self._headers.get_all())
@@ -221,36 +226,25 @@ class _RequestDelegate(HTTPMessageDelegate):
             keeps_alive=not self._front.state.is_draining,
         )
 
-    def _common_headers(self, request: Request) -> list[tuple[str, str]]:
-        return [("X-Request-Id", request.request_id), ("X-Content-Type-Options", "nosniff")]
+    def _too_large(self) -> Failure:
+        return Failure.too_large(self._front.max_body_bytes)
 
-    def _begin_discarding(self) -> None:
-        self._discarding = asyncio.get_running_loop().call_later(
-            DISCARD_SECONDS_MAX, self._refuse_body
-        )
-        if self._headers.get("Expect", "").lower() == "100-continue" and not self._size:
-            # This client asks first, so it need not send any of it.
-            self._refuse_body()
-
-    def _refuse_framing(self, problem: str) -> None:
+    def _refuse(self, failure: Failure) -> None:
+        """Answer with an error; the connection closes by that if the body is not all read."""
+        if self._timer is not None:
+            self._timer.cancel()
         request = self._request(b"")
-        headers = self._common_headers(request)
-        self._front.pipeline.refuse(request, self._responder(), headers, Failure.malformed(problem))
-        # Answered, and closed by that; what follows on the connection must not be read as a body.
-        for name in ("Content-Length", "Transfer-Encoding"):
+        headers = _common_headers(request)
+        headers += self._front.cors.headers(request.header("origin"))
+        self._front.pipeline.refuse(request, self._responder(), headers, failure)
+
+    def _refuse_unread(self, failure: Failure) -> None:
+        self._refuse(failure)
+        # What follows on this connection must not be read as a body any more.
+        for name in ("Content-Length", "Transfer-Encoding", "Expect"):
             if name in self._headers:
                 del self._headers[name]
 
-    def _refuse_body(self) -> None:
-        if self._discarding is None or self._task is not None:
-            return
-        self._discarding.cancel()
-        request = self._request(b"")
-        headers = self._common_headers(request)
-        headers += self._front.cors.headers(request.header("origin"))
-        failure = Failure.too_large(self._front.max_body_bytes)
 
-        async def refuse() -> None:
-            self._front.pipeline.refuse(request, self._responder(), headers, failure)
-
-        self._run(refuse())
+def _common_headers(request: Request) -> list[tuple[str, str]]:
+    return [("X-Request-Id", request.request_id), ("X-Content-Type-Options", "nosniff")]

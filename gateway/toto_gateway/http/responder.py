@@ -46,11 +46,12 @@ class HTTPResponder:
         self._is_head = is_head
         self._is_http10 = is_http10
         self._keeps_alive = keeps_alive
-        self._is_started = False
+        self.status = 0
+        """The status that was sent; 0 before."""
 
     def send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Write a whole response; one that has been started is cut instead."""
-        if self._is_started:
+        if self.status:
             self.abort()
             return
         lines = self._lines(headers)
@@ -85,7 +86,7 @@ class HTTPResponder:
         self._closable.close()
 
     def _write_head(self, status: int, lines: HTTPHeaders, chunk: bytes) -> None:
-        self._is_started = True
+        self.status = status
         start = ResponseStartLine("HTTP/1.1", status, _REASONS.get(status, "Unknown"))
         # The future is not awaited: that the client has gone is also told to the delegate.
         self._connection.write_headers(start, lines, chunk)

@@ -29,6 +29,7 @@ class StreamWriter:
         framing: what items look like.
         body_format: encodes an error of the gateway's own.
         request_id: stands in such an error.
+        ping_seconds: silence after which the framing's ping is sent, if it has one.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class StreamWriter:
         *,
         body_format: Format,
         request_id: str,
+        ping_seconds: float = PING_SECONDS,
     ) -> None:
+        self._ping_seconds = ping_seconds
         self._reply = reply
         self._responder = responder
         self._framing = framing
@@ -65,7 +68,7 @@ class StreamWriter:
     async def _next(self) -> ReplyEvent:
         while True:
             try:
-                async with asyncio.timeout(PING_SECONDS if self._framing.ping else None):
+                async with asyncio.timeout(self._ping_seconds if self._framing.ping else None):
                     return await self._reply.next()
             except TimeoutError:
                 if not self._in_item:

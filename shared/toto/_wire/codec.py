@@ -184,7 +184,7 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
     Welcome: (_many(_text), _integer),
     Call: (_integer, _integer, _name, _lane, _integer, _integer, _integer, _REQUEST),
     Part: (_integer, _integer),
-    Cancel: (_integer, _integer),
+    Cancel: (_integer, _integer, _flag),
     Credit: (_integer, _integer, _integer),
     Want: (_lane, _integer),
     Decline: (_integer,),

@@ -159,6 +159,8 @@ class Cancel(NamedTuple):
 
     call: int
     attempt: int
+    is_client_gone: bool
+    """False when the deadline or the gateway's stop is the reason."""
 
 
 class Credit(NamedTuple):

@@ -21,7 +21,7 @@ $(VENV)/dev.stamp: pyproject.toml $(BIN)/toto-gateway
 
 run: $(BIN)/toto-gateway ## Serve the quickstart on port 8888 with two local workers
 	@sed -n 's/^# try: //p' examples/quickstart/gw.conf
-	$(BIN)/toto-gateway --conf examples/quickstart/gw.conf
+	$(BIN)/toto-gateway --conf examples/quickstart/gw.conf $(ARGS)
 
 test: $(VENV)/dev.stamp ## Run the whole suite
 	$(BIN)/pytest $(ARGS)

@@ -27,6 +27,7 @@ CLIENT_GONE = 499
 
 Headers = list[tuple[str, str]]
 
+BODILESS_STATUSES = frozenset({204, 304})
 STREAM_HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 """Caches and buffering proxies would hold a stream back."""
 
@@ -74,8 +75,7 @@ class Pipeline:
             _log.debug("the client has gone")
         except Exception:  # noqa: BLE001  # the edge: every request gets an answer
             _log.exception("%s %s failed", request.verb, request.path)
-            failure = Failure.server_error(request.request_id)
-            self.refuse(request, responder, headers, failure)
+            self._refuse_or_abort(request, responder, headers)
         finally:
             if self._settings.access_log:
                 _access_log.info(
@@ -97,12 +97,19 @@ class Pipeline:
     ) -> None:
         """Answer with an error of the gateway's own, in the request's format."""
         body_format = body_format or self._decoder.format_of(request)
+        headers = [*headers, ("Content-Type", body_format.content_type)]
         if failure.retry_after_seconds:
             headers.append(("Retry-After", str(failure.retry_after_seconds)))
-        headers.append(("Content-Type", body_format.content_type))
         document = body_format.error(failure.as_error(request.request_id))
         status = status_of(failure.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, document)
+
+    def _refuse_or_abort(self, request: Request, responder: Responder, headers: Headers) -> None:
+        try:
+            self.refuse(request, responder, headers, Failure.server_error(request.request_id))
+        except Exception:  # noqa: BLE001  # the last resort: a closed connection is an answer too
+            _log.exception("no answer could be written")
+            responder.abort()
 
     async def _answer(self, request: Request, responder: Responder, headers: Headers) -> None:
         call = self._decoder.decode(request)
@@ -145,8 +152,8 @@ class Pipeline:
         document = await run_batch(
             self._pool, members, body_format=batch.body_format, request_id=request.request_id
         )
-        headers.append(("Content-Type", batch.body_format.content_type))
-        responder.send(200, headers, document)
+        content_type = ("Content-Type", batch.body_format.content_type)
+        responder.send(200, [*headers, content_type], document)
 
     def _call_request(
         self, request: Request, call: SingleCall, *, batch_key: str | None = None
@@ -173,8 +180,7 @@ class Pipeline:
         self, answer: Answer, body_format: Format, responder: Responder, headers: Headers
     ) -> None:
         head = answer.head
-        headers.extend(head.headers)
-        headers.append(("Content-Type", _content_type(head, body_format)))
+        headers = [*headers, *head.headers, ("Content-Type", _content_type(head, body_format))]
         status = head.status or status_of(answer.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, answer.body)
 
@@ -191,13 +197,14 @@ class Pipeline:
             framing: Framing = RawFraming(head.content_type)
         else:
             framing = framing_for(request.header("accept"), call.body_format)
-        headers.extend(head.headers)
-        headers.append(("Content-Type", framing.content_type))
-        headers.extend(STREAM_HEADERS)
-        if request.verb == "HEAD":
-            responder.send(head.status or 200, headers, b"")
+        content_type = ("Content-Type", framing.content_type)
+        headers = [*headers, *head.headers, content_type, *STREAM_HEADERS]
+        status = head.status or 200
+        if request.verb == "HEAD" or status in BODILESS_STATUSES:
+            # A body behind such a head would be read as the next response.
+            responder.send(status, headers, b"")
             return
-        responder.start(head.status or 200, headers)
+        responder.start(status, headers)
         writer = StreamWriter(
             reply, responder, framing, body_format=call.body_format, request_id=request.request_id
         )

@@ -65,4 +65,4 @@ class TotoException(Exception):
         self.value = value
 
     def __str__(self) -> str:
-        return f"{self.value} ({self.code})"
+        return f"{getattr(self, 'value', None)} ({getattr(self, 'code', ERROR_SERVER)})"

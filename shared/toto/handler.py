@@ -1,12 +1,16 @@
 """What ``invoke(handler, parameters)`` is given: the request, and the ways to answer it."""
 
+import operator
+import re
 import uuid
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from toto.exceptions import TotoException
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_FIELD_VALUE = re.compile(r"[\x20-\x7e\xa0-\xff\t]{1,16384}")
+# Text of RFC 9110, 5.5: visible Latin-1, spaces and tabs.
 
 __all__ = ["BatchHandlerProxy", "Request", "ResponsePort", "TotoHandler"]
 
@@ -139,21 +143,27 @@ class TotoHandler:
                 the client is slow; a coroutine may await what is returned, to the same effect.
         """
         data = body.encode() if isinstance(body, str) else bytes(body)
-        return self._port.respond_raw(data, content_type, finish=finish)
+        return self._port.respond_raw(data, _header_value(content_type), finish=finish)
 
     def set_status(self, status: int) -> None:
         """Choose the HTTP status of the answer, 200 to 599."""
-        if not 200 <= status <= 599:
-            raise ValueError(f"not an HTTP status: {status}")
-        self._port.set_status(status)
+        number = operator.index(status)
+        if not 200 <= number <= 599:
+            raise ValueError(f"not an HTTP status: {number}")
+        self._port.set_status(int(number))
 
     def set_header(self, name: str, value: str) -> None:
-        """Set a header of the answer, replacing earlier ones of that name."""
-        self._port.set_header(name, _header_value(value))
+        """Set a header of the answer, replacing earlier ones of that name.
+
+        Raises:
+            ValueError: when HTTP does not allow the name or the value (Latin-1 text without
+                control characters), or all headers together exceed 16 KiB.
+        """
+        self._port.set_header(_header_name(name), _header_value(value))
 
     def add_header(self, name: str, value: str) -> None:
-        """Add a header to the answer, beside earlier ones of that name."""
-        self._port.add_header(name, _header_value(value))
+        """Add a header to the answer, beside earlier ones of that name; raises as set_header."""
+        self._port.add_header(_header_name(name), _header_value(value))
 
     def redirect(self, url: str, permanent: bool = False) -> None:
         """Answer by sending the client to another address."""
@@ -189,8 +199,14 @@ class BatchHandlerProxy:
         self.handler.respond(result, error, allow_async=allow_async)
 
 
-def _header_value(value: str) -> str:
-    text = str(value)
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise TotoException(1000, "A header value may not hold control characters.")
+def _header_name(name: object) -> str:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ValueError(f"not a header name: {name!a}"[:100])
+    return name
+
+
+def _header_value(value: object) -> str:
+    text = str(value) if isinstance(value, str | int | float) else ""
+    if not _FIELD_VALUE.fullmatch(text):
+        raise ValueError(f"not a header value: {value!a}"[:100])
     return text

@@ -9,7 +9,7 @@ import pytest
 from toto._core.failure import Failure
 from toto._core.formats.json_format import JsonFormat
 from toto._core.formats.limits import DecodeLimits
-from toto._wire.constants import STREAM_WINDOW_BYTES, Mode
+from toto._wire.constants import Mode
 from toto._wire.messages import Head
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
 from toto_gateway.dispatch.replies import Reply, StreamStart
@@ -179,13 +179,14 @@ def test_credit_goes_back_in_halves_of_the_window() -> None:
     piece = b"x" * 65536
 
     def feed(reply: Reply) -> None:
-        for _ in range(5):
+        for _ in range(4):
             reply.on_item(Head(Mode.RAW, 0, "text/plain"), piece, more=False)
         reply.on_chunk(None, b"", code=0, final=True)
 
     _, pool = stream(RawFraming("text/plain"), feed)
 
-    assert pool.credits == [STREAM_WINDOW_BYTES // 2, STREAM_WINDOW_BYTES // 2]
+    # A piece costs its length and 256 bytes more.
+    assert pool.credits == [2 * (65536 + 256), 2 * (65536 + 256)]
 
 
 def test_silence_is_filled_with_pings_and_loses_nothing() -> None:
@@ -223,3 +224,45 @@ def test_silence_is_filled_with_pings_and_loses_nothing() -> None:
         b'id: 0\ndata: {"result":1}\n\nid: 1\ndata: {"result":2}\n\n'
         b'event: end\ndata: {"end":true}\n\n'
     )
+
+
+def test_a_worker_that_streams_without_credit_is_cut_off() -> None:
+    """A window is a promise; one that does not keep it cannot fill the gateway's memory."""
+
+    def feed(reply: Reply) -> None:
+        for _ in range(5):
+            reply.on_item(Head(Mode.RAW, 0, "text/plain"), b"x" * 65536, more=False)
+
+    response, pool = stream(RawFraming("text/plain"), feed)
+
+    assert response.end == "aborted"
+    assert pool.abandoned == 1
+
+
+def test_a_client_that_stops_reading_is_cut_off() -> None:
+    """Its generator would hold a worker's slot for ever."""
+
+    class Stuck(Response):
+        async def write(self, chunk: bytes) -> None:
+            await asyncio.Event().wait()
+
+    pool, response = Pool(), Stuck()
+
+    async def scenario() -> None:
+        reply = Reply(pool)
+        reply.start(cast(Any, None))
+        reply.on_item(ITEMS, b"1", more=False)
+        await reply.next()
+        writer = StreamWriter(
+            reply,
+            response,
+            RecordFraming(JSON),
+            body_format=JSON,
+            request_id="r1",
+            patience_seconds=0.01,
+        )
+        await writer.run()
+
+    with pytest.raises(ConnectionAbortedError):
+        asyncio.run(scenario())
+    assert response.end == "aborted"

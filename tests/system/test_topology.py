@@ -18,7 +18,7 @@ from toto_testkit.fixtures import Gate, InBackground, MakeCluster
 from toto_testkit.http import fetch_status
 from toto_testkit.ports import free_port
 from toto_testkit.process_tree import descendant_pids
-from toto_testkit.processes import Command, command_path
+from toto_testkit.processes import Command, command_path, run_to_end
 from toto_testkit.waiting import poll_until
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
@@ -186,3 +186,16 @@ def test_local_and_external_workers_share_the_calls(
 
     local = cluster.wait_for_workers(1)
     poll_until(both_answer, message="members of one batch run on workers of both kinds")
+
+
+def test_two_gateways_do_not_share_a_socket_file(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    """The second would take the first one's workers away; it ends with one clear sentence."""
+    address = f"ipc://{tmp_path}/workers.sock"
+    first = make_cluster(workers=1, worker_address=address)
+    command = [command_path("toto-gateway"), f"--port={free_port()}"]
+
+    second = run_to_end([*command, f"--worker-address={address}"], directory=tmp_path)
+
+    assert second.returncode == 3
+    assert f"cannot listen for workers on {address}: Address already in use" in second.stderr
+    assert first.call("echo", 1).result == 1

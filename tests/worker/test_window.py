@@ -13,15 +13,15 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 def test_credit_is_taken_as_far_as_it_goes() -> None:
-    """A chunk is as long as the credit allows, and no longer."""
+    """A piece is as long as the credit allows, and no longer; an empty one costs too."""
 
     async def scenario() -> None:
-        window = CreditWindow(100, asyncio.get_running_loop())
+        window = CreditWindow(1000, asyncio.get_running_loop())
 
-        assert window.take(60) == 60
-        assert window.take(60) == 40
-        window.add(10)
-        assert await window.take_async(60) == 10
+        assert window.take(600) == 600
+        assert window.take(600) == 144  # each piece costs 256 bytes beyond its length
+        window.add(300)
+        assert await window.take_async(60) == 44
 
     asyncio.run(scenario())
 

@@ -30,6 +30,7 @@ class WorkerCall:
     __slots__ = (
         "_cancel_hook",
         "_chunks",
+        "_closes_window",
         "_lock",
         "_missing",
         "deadline",
@@ -61,6 +62,7 @@ class WorkerCall:
         self._chunks = [payload]
         self._missing = message.size - len(payload)
         self._lock = threading.Lock()
+        self._closes_window = True
         self._cancel_hook: Callable[[], None] | None = None
         if self._missing < 0:
             raise ProtocolError("more body than announced")
@@ -95,13 +97,20 @@ class WorkerCall:
             self.is_cancelled = True
             self.is_client_gone = is_client_gone
             hook, self._cancel_hook = self._cancel_hook, None
-        self.window.close()
+            closes_window = self._closes_window
+        if closes_window:
+            self.window.close()
         if hook is not None:
             hook()
 
-    def on_cancel(self, hook: Callable[[], None]) -> None:
-        """Call ``hook`` (in the canceller's thread) when the call is cancelled, or now if it is."""
+    def on_cancel(self, hook: Callable[[], None], *, closes_window: bool = True) -> None:
+        """Call ``hook`` (in the canceller's thread) when the call is cancelled, or now if it is.
+
+        ``closes_window`` false: the hook alone stops the call. A second signal would interrupt the
+        clean-up that the first one has set going.
+        """
         with self._lock:
+            self._closes_window = closes_window
             if not self.is_cancelled:
                 self._cancel_hook = hook
                 return

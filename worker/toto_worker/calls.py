@@ -131,8 +131,11 @@ class CallDesk:
             link.state = LinkState.DRAINED
 
     def _on_welcome(self, link: GatewayLink, epoch: int, message: Welcome) -> None:
-        if link.is_live:
+        if link.is_live and link.epoch == epoch:
             return
+        if link.is_live:
+            # A HELLO was repeated, and the gateway began anew: the last WELCOME counts.
+            self.link_down(link)
         link.epoch = epoch
         link.window_bytes = message.window_bytes
         link.state = LinkState.LIVE
@@ -236,7 +239,15 @@ class CallDesk:
         self._forget(call)
         if call.slot is None:
             return 0, []
-        return self._slots.finish(call.slot, self._clock())
+        ticket, actions = self._slots.finish(call.slot, self._clock())
+        link = call.link
+        if link.is_live and link.epoch != call.epoch:
+            # The call's result is stale on the new connection; the news of the slot is not.
+            if ticket:
+                link.send(Grant(call.message.lane, ticket))
+            link.send(Ready(self._slots.report(link)))
+            return 0, actions
+        return ticket, actions
 
     def _forget(self, call: WorkerCall) -> None:
         if call.link.calls.get(call.message.call) is call:

@@ -1,6 +1,7 @@
 """Runs methods: functions and generators in threads, coroutines on the event loop."""
 
 import asyncio
+import concurrent.futures
 import inspect
 import logging
 import queue
@@ -127,22 +128,24 @@ class Executor:
             if inspect.isgenerator(result):
                 _stream(result, run)
             elif inspect.isawaitable(result):
-                run.response.complete(self._await_from_thread(result))
+                run.response.complete(self._await_from_thread(result, run.call))
             else:
                 run.response.complete(result)
-        except CallCancelled:
+        except (CallCancelled, concurrent.futures.CancelledError):
             _log.debug("%s cancelled", run.method.name)
         except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
-            run.response.fail(error)
+            _report(error, run)
         finally:
             run.response.close(_microseconds_since(started))
             REQUEST_ID.set("")
 
-    def _await_from_thread(self, awaitable: Any) -> Any:
+    def _await_from_thread(self, awaitable: Any, call: WorkerCall) -> Any:
         async def waiting() -> Any:
             return await awaitable
 
-        return asyncio.run_coroutine_threadsafe(waiting(), self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(waiting(), self._loop)
+        call.on_cancel(lambda: _cancel(future))
+        return future.result()
 
     # -- the event loop
 
@@ -150,7 +153,7 @@ class Executor:
         task = self._loop.create_task(self._run_on_loop(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        run.call.on_cancel(lambda: self._cancel_task(run, task))
+        run.call.on_cancel(lambda: self._cancel_task(run, task), closes_window=False)
 
     def _cancel_task(self, run: _Run, task: asyncio.Task[None]) -> None:
         if run.method.on_connection_close is not None:
@@ -172,10 +175,10 @@ class Executor:
                     result = await result
                 await _settle(result, run)
         except (CallCancelled, asyncio.CancelledError) as error:
-            if not run.call.is_cancelled:
-                run.response.fail(error)
+            if not run.call.is_cancelled and not run.response.has_ended:
+                _report(error, run)
         except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
-            run.response.fail(error)
+            _report(error, run)
         finally:
             run.response.close(_microseconds_since(started))
 
@@ -190,10 +193,22 @@ class Executor:
             try:
                 if hook is not None:
                     hook(run.handler)
-            except Exception:  # noqa: BLE001  # the edge: it is the user's code
+            except BaseException:  # noqa: BLE001  # the edge: it is the user's code
                 _log.exception("on_connection_close of %s failed", run.method.name)
 
         self._loop.call_soon_threadsafe(call_hook)
+
+
+def _report(error: BaseException, run: _Run) -> None:
+    """Make the exception the call's answer; if even that fails, the answer is a plain 1000."""
+    try:
+        run.response.fail(error)
+    except BaseException:  # noqa: BLE001  # the user's exception classes may do anything
+        _log.exception("the error of %s cannot be reported", run.method.name)
+
+
+def _cancel(future: concurrent.futures.Future[Any]) -> None:
+    future.cancel()
 
 
 async def _settle(result: Any, run: _Run) -> None:

@@ -22,14 +22,27 @@ def error_object(error: BaseException, *, request_id: str, debug: bool) -> dict[
         debug: tell the client ``str(error)`` of unexpected exceptions; never in production.
     """
     if isinstance(error, TotoException):
-        return {"code": error.code, "value": error.value}
+        # A subclass may have forgotten to call __init__, or use a code of another type.
+        code = getattr(error, "code", ERROR_SERVER)
+        is_integer = isinstance(code, int) and not isinstance(code, bool)
+        return {
+            "code": code if is_integer else ERROR_SERVER,
+            "value": getattr(error, "value", None),
+        }
     if isinstance(error, MalformedBody):
         return Failure.malformed(str(error)).as_error(request_id)
     if isinstance(error, NotSerializable):
         return {"code": ERROR_SERVER, "value": f"The result cannot be encoded: {error}"}
     if debug:
-        return {"code": ERROR_SERVER, "value": str(error)}
+        return {"code": ERROR_SERVER, "value": _text_of(error)}
     return Failure.server_error(request_id).as_error(request_id)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # the user's __str__
+        return f"{type(error).__name__} (which has no text)"
 
 
 def log_failure(error: BaseException, *, method: str, request_id: str) -> None:
@@ -38,7 +51,7 @@ def log_failure(error: BaseException, *, method: str, request_id: str) -> None:
     token = REQUEST_ID.set(request_id)
     try:
         if isinstance(error, TotoException | MalformedBody):
-            _log.info("%s raised %s", method, error)
+            _log.info("%s raised %s", method, _text_of(error))
         elif isinstance(error, NotSerializable):
             _log.error("%s gave a result that is %s", method, error)
         else:

@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 from toto._core.failure import Failure
 from toto._core.formats.errors import NotSerializable
 from toto._core.formats.format import Format
-from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_CHUNK_BYTES, Mode
+from toto._wire.constants import (
+    BODY_CHUNK_BYTES,
+    RESPONSE_BYTES_MAX,
+    STREAM_CHUNK_BYTES,
+    Mode,
+)
 from toto._wire.messages import Head
 from toto.exceptions import ERROR_SERVER
 from toto_worker.call import WorkerCall
@@ -20,6 +25,9 @@ __all__ = ["CallResponse"]
 
 _log = logging.getLogger("toto.method")
 
+HEAD_BYTES_MAX = 16 * 1024
+CODE_MAX = 2**31 - 1
+"""Error codes beyond go to the client as they are, and count as 1000 for the HTTP status."""
 UNAWAITED_BYTES_MAX = 8 * 1024 * 1024
 """What a coroutine may hand to respond_raw without awaiting any of it."""
 
@@ -76,8 +84,12 @@ class CallResponse:
 
     def respond(self, result: Any, error: BaseException | None) -> None:
         """End the call now, although its method may still run."""
-        ending = self._encode_result(result) if error is None else self._encode_error(error)
-        self._end_now(ending)
+        if error is not None:
+            self._end_now(self._encode_error(error))
+        elif self._stream_mode is not None:
+            self._end_now(_Ending(0, None, b""))
+        else:
+            self._end_now(self._encode_result(result))
 
     def respond_raw(self, body: bytes, content_type: str, *, finish: bool) -> Awaitable[None]:
         """Send bytes; on the event loop the returned awaitable waits for the client."""
@@ -104,10 +116,14 @@ class CallResponse:
         """Set a header."""
         wanted = name.lower()
         self._headers = [(n, v) for n, v in self._headers if n.lower() != wanted]
-        self._headers.append((name, value))
+        self.add_header(name, value)
 
     def add_header(self, name: str, value: str) -> None:
-        """Add a header."""
+        """Add a header. The content type is not one of them: the kind of answer decides it."""
+        if name.lower() == "content-type":
+            return
+        if sum(len(n) + len(v) for n, v in self._headers) + len(name) + len(value) > HEAD_BYTES_MAX:
+            raise ValueError("the headers of the answer are too large")
         self._headers.append((name, value))
 
     def error_info(self, error: BaseException) -> dict[str, Any]:
@@ -163,7 +179,7 @@ class CallResponse:
         if is_sent:
             self._transport.post(lambda: desk.release(call, microseconds))
         else:
-            code, head, payload = ending or _Ending(0, None, b"")
+            code, head, payload = ending or self._no_ending()
             self._transport.post(lambda: desk.finish(call, code, head, payload, microseconds))
         self._tell_waiter()
 
@@ -213,9 +229,16 @@ class CallResponse:
             if self._refuse_second():
                 return
             self._has_ended = self._is_sent = True
+        # Whoever still yields or writes learns that it is in vain.
+        call.window.close()
         code, head, payload = ending
         self._transport.post(lambda: desk.answer(call, code, head, payload))
         self._tell_waiter()
+
+    def _no_ending(self) -> _Ending:
+        """Nobody gave an answer: the call was cancelled, or reporting its error failed."""
+        failure = Failure.server_error(self._call.message.request.request_id)
+        return _Ending(failure.code, None, self._format.error(failure.as_error("")))
 
     def _tell_waiter(self) -> None:
         event = self._ended_event
@@ -250,7 +273,11 @@ class CallResponse:
         except NotSerializable as problem:
             info = {"code": ERROR_SERVER, "value": f"The error cannot be encoded: {problem}"}
             payload = self._format.error(info)
-        code = info["code"] if isinstance(info["code"], int) and info["code"] > 0 else ERROR_SERVER
+        is_streaming = self._stream_mode is not None
+        if len(payload) > (BODY_CHUNK_BYTES if is_streaming else RESPONSE_BYTES_MAX):
+            info = {"code": info["code"], "value": "The error's value is too large."}
+            payload = self._format.error(info)
+        code = info["code"] if 0 < info["code"] <= CODE_MAX else ERROR_SERVER
         head = None if self._stream_mode is not None else self._head(Mode.ENVELOPE)
         return _Ending(code, head, payload)
 
@@ -259,9 +286,7 @@ class CallResponse:
     def _send_blocking(self, data: bytes, mode: Mode) -> None:
         offset = 0
         while True:
-            size = min(STREAM_CHUNK_BYTES, len(data) - offset)
-            if size:
-                size = self._call.window.take(size)
+            size = self._call.window.take(min(STREAM_CHUNK_BYTES, len(data) - offset))
             self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
             offset += size
             if offset >= len(data):
@@ -270,9 +295,8 @@ class CallResponse:
     async def _send_async(self, data: bytes, mode: Mode) -> None:
         offset = 0
         while True:
-            size = min(STREAM_CHUNK_BYTES, len(data) - offset)
-            if size:
-                size = await self._call.window.take_async(size)
+            left = min(STREAM_CHUNK_BYTES, len(data) - offset)
+            size = await self._call.window.take_async(left)
             self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
             offset += size
             if offset >= len(data):

@@ -74,6 +74,8 @@ class WorkerProcess:
             loop=loop,
             on_start=executor.submit,
             on_live=self._on_live,
+            parent_pipe=parent_pipe,
+            orphan_seconds=settings.graceful_timeout + 2 * CANCEL_SECONDS,
         )
         executor.start(transport)
         transport.start()

@@ -6,6 +6,7 @@ a cancel. Other threads reach it through ``post``.
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -14,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
@@ -34,11 +36,14 @@ __all__ = ["Transport", "TransportSettings"]
 _log = logging.getLogger("toto.transport")
 
 DRAIN_MESSAGES_MAX = 256
+INBOX_ACTIONS_MAX = 256
+"""Answers sent in one turn; a generator that yields without end must not keep cancels out."""
 DIGEST_SECONDS = 1.0
 """Slots are announced at least this often, so that a lost message costs a second at most."""
-GREETING_SECONDS = 0.5
+GREETING_SECONDS = 2.0
 """A HELLO without an answer is repeated after this time."""
 DRAIN_ANSWER_SECONDS = 2.0
+EXIT_CRASH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Transport:
         loop: the event loop of the methods' coroutines.
         on_start: called in the transport thread to have a call run elsewhere.
         on_live: called once in the transport thread, when the first gateway has accepted us.
+        parent_pipe: at its end the supervisor is gone, and this process must go too.
+        orphan_seconds: what it may take for that; a method that blocks the event loop keeps the
+            orderly way from being gone.
     """
 
     def __init__(
@@ -68,7 +76,13 @@ class Transport:
         loop: asyncio.AbstractEventLoop,
         on_start: Callable[[WorkerCall], None],
         on_live: Callable[[], None],
+        parent_pipe: int | None = None,
+        orphan_seconds: float = 30.0,
     ) -> None:
+        self._parent_pipe = parent_pipe
+        self._orphan_seconds = orphan_seconds
+        self._exit_at = math.inf
+        self._digest_at = 0.0
         self._settings = settings
         self._on_live: Callable[[], None] | None = on_live
         self._on_drained: Callable[[], object] | None = None
@@ -131,45 +145,63 @@ class Transport:
         self._is_stopping = True
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException:  # noqa: BLE001  # the thread's edge
+            # Without this thread the process can neither work nor be missed: its heartbeats go on.
+            _log.critical("the transport has failed; this worker ends", exc_info=True)
+            os._exit(EXIT_CRASH)
+
+    def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._wake_reader, zmq.POLLIN)
+        if self._parent_pipe is not None:
+            poller.register(self._parent_pipe, zmq.POLLIN)
         for endpoint in self._settings.endpoints:
             self._dial(poller, endpoint)
-        digest_at = time.monotonic() + DIGEST_SECONDS
         while not self._is_stopping:
-            ready = dict(poller.poll(self._poll_milliseconds(digest_at)))
+            ready = dict(poller.poll(self._poll_milliseconds()))
             if self._wake_reader.fileno() in ready:
                 self._wake_reader.recv(4096)
+            if self._parent_pipe in ready:
+                poller.unregister(self._parent_pipe)
+                self._exit_at = time.monotonic() + self._orphan_seconds
             self._run_inbox()
-            for link in list(self._links.values()):
-                if link.monitor in ready:
-                    self._watch(link)
-                if link.socket in ready:
-                    self._read(link)
-            for link in list(self._links.values()):
-                for endpoint in self.desk.take_new_siblings(link):
-                    self._dial(poller, endpoint)
-            now = time.monotonic()
-            self.desk.expire_grants(now)
-            if now >= digest_at:
-                digest_at = now + DIGEST_SECONDS
-                self.desk.announce_all(self._live_links())
-            self._repeat_greetings(now)
-            self._check_drained(now)
+            self._read_links(poller, ready)
+            self._on_timers(time.monotonic())
         self._say_goodbye()
         self._wake_reader.close()
         self._wake_writer.close()
 
+    def _read_links(self, poller: zmq.Poller, ready: dict[Any, int]) -> None:
+        for link in list(self._links.values()):
+            if link.monitor in ready:
+                self._watch(link)
+            if link.socket in ready:
+                self._read(link)
+            for endpoint in self.desk.take_new_siblings(link):
+                self._dial(poller, endpoint)
+
+    def _on_timers(self, now: float) -> None:
+        if now >= self._exit_at:
+            os._exit(EXIT_CRASH)
+        self.desk.expire_grants(now)
+        if now >= self._digest_at:
+            self._digest_at = now + DIGEST_SECONDS
+            self.desk.announce_all(self._live_links())
+        self._repeat_greetings(now)
+        self._check_drained(now)
+
     def _run_inbox(self) -> None:
         # Cleared before the first action is taken: what is posted from here on wakes us again.
         self._is_woken = False
-        for _ in range(len(self._inbox)):
+        for _ in range(min(len(self._inbox), INBOX_ACTIONS_MAX)):
             self._inbox.popleft()()
 
-    def _poll_milliseconds(self, digest_at: float) -> int:
+    def _poll_milliseconds(self) -> int:
         if self._inbox:
             return 0
-        until = digest_at
+        until = self._digest_at
         expiry = self._slots.next_expiry
         if expiry is not None:
             until = min(until, expiry)
@@ -202,6 +234,8 @@ class Transport:
                 break
             frames = link.socket.recv_multipart(zmq.NOBLOCK)
             self.desk.on_frames(link, frames)
+            if link.state is LinkState.REFUSED:
+                raise RuntimeError(f"the gateway at {link.endpoint} refuses this worker")
         if link.is_live and self._on_live is not None:
             self._on_live()
             self._on_live = None

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from toto._wire.constants import STREAM_PIECE_BYTES
+
 __all__ = ["CallCancelled", "CreditWindow"]
 
 
@@ -39,13 +41,15 @@ class CreditWindow:
             self._wake()
 
     def take(self, size_max: int) -> int:
-        """Return between 1 and ``size_max`` bytes of credit; wait for them if there are none.
+        """Wait for credit, and return how long the next piece may be: ``size_max`` at most.
+
+        A piece costs its length and a fixed charge, for which the credit may go below zero.
 
         Raises:
             CallCancelled: when the call was cancelled.
         """
         with self._condition:
-            while not self._credit and not self._is_closed:
+            while self._credit <= 0 and not self._is_closed:
                 self._condition.wait()
             return self._grab(size_max)
 
@@ -53,7 +57,7 @@ class CreditWindow:
         """As ``take``, without blocking the event loop."""
         while True:
             with self._condition:
-                if self._credit or self._is_closed:
+                if self._credit > 0 or self._is_closed:
                     return self._grab(size_max)
                 waiter = self._waiter = self._loop.create_future()
             await waiter
@@ -62,7 +66,7 @@ class CreditWindow:
         if self._is_closed:
             raise CallCancelled
         taken = min(size_max, self._credit)
-        self._credit -= taken
+        self._credit -= taken + STREAM_PIECE_BYTES
         return taken
 
     def _wake(self) -> None:

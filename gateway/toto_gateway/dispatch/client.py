@@ -46,6 +46,9 @@ __all__ = ["DispatchClient"]
 _log = logging.getLogger("toto.dispatch")
 
 UNSERVED_CHECK_SECONDS = 0.1
+WANTS_AT_ONCE_WORKERS = 16
+WANTS_SECONDS = 0.005
+"""Telling a hundred workers what waits costs 90 us: in larger pools not at every turn."""
 
 
 @dataclass(slots=True)
@@ -152,7 +155,10 @@ class DispatchClient:
                 self._end(instruction.call, instruction.failure)
         if not self._wants_scheduled and (self._wants_told or self._scheduler.waiting):
             self._wants_scheduled = True
-            self._loop.call_soon(self._send_wants)
+            if self.worker_count <= WANTS_AT_ONCE_WORKERS:
+                self._loop.call_soon(self._send_wants)
+            else:
+                self._loop.call_later(WANTS_SECONDS, self._send_wants)
 
     def _send_wants(self) -> None:
         self._wants_told = self._scheduler.waiting > 0
@@ -188,6 +194,7 @@ class DispatchClient:
         call.advance(CallEvent.ABANDON)
         self._deadlines.remove(call)
         worker = self._scheduler.abandon(call)
+        call.drop_body()
         if worker is not None:
             cancel = Cancel(call.call_id, call.attempt, is_client_gone=failure is None)
             self._links.send(worker.link, cancel)
@@ -253,10 +260,11 @@ class DispatchClient:
         if call is None or call.is_ended:
             self.counters.late_replies += 1
         else:
-            call.advance(CallEvent.RESULT if message.final else CallEvent.CHUNK)
-            if message.final:
-                self._deadlines.remove(call)
-            call.sink.on_chunk(message.head, payload, code=message.code, final=message.final)
+            event = CallEvent.RESULT if message.final else CallEvent.CHUNK
+            if self._advance(call, event):
+                if message.final:
+                    self._deadlines.remove(call)
+                call.sink.on_chunk(message.head, payload, code=message.code, final=message.final)
         if not message.final:
             return
         if call is not None:
@@ -275,8 +283,18 @@ class DispatchClient:
         if call.state is not CallState.STREAMING:
             # A stream that has begun is bounded by the client's patience, not by the deadline.
             self._deadlines.remove(call)
-        call.advance(CallEvent.ITEM)
-        call.sink.on_item(message.head, payload, more=message.more)
+        if self._advance(call, CallEvent.ITEM):
+            call.sink.on_item(message.head, payload, more=message.more)
+
+    def _advance(self, call: PendingCall, event: CallEvent) -> bool:
+        """Move the call on; one whose worker answers out of order ends, and it alone."""
+        try:
+            call.advance(event)
+        except ProtocolError as error:
+            _log.error("the answer to %s is out of order: %s", call.request.method, error)
+            self._end(call, Failure.server_error(call.request.info.request_id))
+            return False
+        return True
 
     def _on_bounce(self, worker: WorkerView, message: Bounce) -> None:
         call = _call_of(worker, message.call, message.attempt)

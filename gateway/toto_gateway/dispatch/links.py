@@ -10,6 +10,7 @@ import zmq
 from toto._wire.codec import ProtocolError, decode, encode
 from toto._wire.constants import BAD_FRAMES_MAX, STREAM_WINDOW_BYTES
 from toto._wire.messages import Bye, Drain, Hello, Message, Ping, Refuse, Welcome
+from toto_gateway.dispatch.endpoint_lock import EndpointLock
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.liveness import Death, PeerAddress, ProcessWatch
 from toto_gateway.dispatch.router import RouterSocket
@@ -81,6 +82,7 @@ class WorkerLinks:
         self._bad_peers: dict[bytes, int] = {}
         self._processes = ProcessWatch(asyncio.get_running_loop())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._lock = EndpointLock(endpoint)
         self._router = RouterSocket(
             self._context,
             endpoint,
@@ -95,6 +97,7 @@ class WorkerLinks:
         Raises:
             zmq.ZMQError: when the endpoint cannot be bound.
         """
+        self._lock.acquire()
         self._router.open()
 
     def send(self, link: Link, message: Message, payload: bytes = b"") -> bool:
@@ -113,6 +116,7 @@ class WorkerLinks:
         self._processes.close()
         self._router.close()
         self._context.term()
+        self._lock.release()
 
     def _on_message(self, peer: bytes, header: bytes, payload: bytes, address: str | None) -> None:
         try:
@@ -173,6 +177,7 @@ class WorkerLinks:
         link = self._links.get(peer)
         if link is not None and count >= BAD_FRAMES_MAX:
             _log.error("worker %d sends garbage and is ignored from now on", link.hello.pid)
+            self.send(link, Refuse("too many bad frames"))
             self._lose(link, Death())
 
     def _on_process_death(self, peer: bytes, death: Death) -> None:

@@ -1,6 +1,6 @@
 """One call on its way: what it asks for, where it is, and who waits for its answer. No I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from toto._core.failure import Failure
@@ -77,6 +77,10 @@ class PendingCall:
             ProtocolError: when the call's state does not allow it.
         """
         self.state = advance(self.state, event)
+
+    def drop_body(self) -> None:
+        """Let go of the body: the call will not be sent any more."""
+        self.request = replace(self.request, body=b"")
 
     @property
     def is_ended(self) -> bool:

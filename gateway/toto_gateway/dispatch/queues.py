@@ -9,6 +9,9 @@ from toto_gateway.dispatch.workers import WorkerGroup
 __all__ = ["Route", "WaitingTally"]
 
 
+ENDED_CALLS_KEPT = 64
+
+
 class _Waiting:
     """An arrival-ordered queue. Calls that ended while they waited are dropped at the head."""
 
@@ -17,6 +20,12 @@ class _Waiting:
     def __init__(self) -> None:
         self._calls: deque[PendingCall] = deque()
         self.count = 0
+
+    def abandon(self) -> None:
+        """Count out a call that has ended; it leaves at the head, or when there are many such."""
+        self.count -= 1
+        if len(self._calls) > 2 * self.count + ENDED_CALLS_KEPT:
+            self._calls = deque(self)
 
     def __iter__(self) -> Iterator[PendingCall]:
         return (call for call in self._calls if not call.is_ended)
@@ -107,7 +116,7 @@ class Route:
         if call.is_waiting:
             call.is_waiting = False
             self._tally.calls -= 1
-            (self._batch if call.request.in_batch else self._single).count -= 1
+            (self._batch if call.request.in_batch else self._single).abandon()
 
     def peek(self) -> PendingCall | None:
         """Return the call to run next.

@@ -5,13 +5,21 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 from toto._core.failure import Failure
-from toto._wire.constants import RESPONSE_BYTES_MAX, Mode
+from toto._wire.constants import (
+    RESPONSE_BYTES_MAX,
+    STREAM_CHUNK_BYTES,
+    STREAM_PIECE_BYTES,
+    STREAM_WINDOW_BYTES,
+    Mode,
+)
 from toto._wire.messages import Head
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
 
-__all__ = ["Answer", "CallPool", "Piece", "Reply", "ReplyEvent", "StreamStart"]
+__all__ = ["Answer", "ByteBudget", "CallPool", "Piece", "Reply", "ReplyEvent", "StreamStart"]
 
 _NO_HEAD = Head()
+OVERRUN_BYTES = STREAM_WINDOW_BYTES + STREAM_CHUNK_BYTES + STREAM_PIECE_BYTES
+"""More than this without credit is sent by no worker that keeps the rules."""
 
 
 class Answer(NamedTuple):
@@ -35,6 +43,11 @@ class Piece(NamedTuple):
     payload: bytes
     more: bool
 
+    @property
+    def cost(self) -> int:
+        """Bytes of the window that it took."""
+        return len(self.payload) + STREAM_PIECE_BYTES
+
 
 ReplyEvent = Answer | StreamStart | Piece | Failure
 
@@ -52,6 +65,24 @@ class CallPool(Protocol):
         """Allow the worker to stream so many more bytes."""
 
 
+class ByteBudget:
+    """How many bytes of answers may be held in memory together.
+
+    Args:
+        limit: in bytes.
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self, limit: int = RESPONSE_BYTES_MAX) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> bool:
+        """Use some of it up; False when it was too little."""
+        self._left -= size
+        return self._left >= 0
+
+
 class Reply:
     """Collects the events of one call for one reader.
 
@@ -61,23 +92,25 @@ class Reply:
     """
 
     __slots__ = (
+        "_budget",
         "_call",
         "_chunks",
         "_events",
         "_head",
         "_is_streaming",
+        "_outstanding",
         "_pool",
-        "_size",
         "_waiter",
     )
 
-    def __init__(self, pool: CallPool) -> None:
+    def __init__(self, pool: CallPool, budget: ByteBudget | None = None) -> None:
         self._pool = pool
+        self._budget = budget or ByteBudget()
         self._call: PendingCall | None = None
         self._events: deque[ReplyEvent] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._chunks: list[bytes] = []
-        self._size = 0
+        self._outstanding = 0
         self._head = _NO_HEAD
         self._is_streaming = False
 
@@ -106,6 +139,7 @@ class Reply:
 
     def credit(self, size: int) -> None:
         """Tell the worker that so many bytes have reached the client."""
+        self._outstanding -= size
         if self._call is not None:
             self._pool.credit(self._call, size)
 
@@ -120,19 +154,17 @@ class Reply:
         """Gather a long answer; a stream's end passes through."""
         if head is not None:
             self._head = head
-        if final and not self._chunks:
+        if not self._budget.take(len(payload)):
+            self._chunks.clear()
+            self._give_up(Failure.response_too_large(RESPONSE_BYTES_MAX))
+        elif final and not self._chunks:
             if not self._is_streaming and self._head.mode == Mode.ITEMS and not code:
                 self._put(StreamStart(self._head))
             self._put(Answer(self._head, code, payload))
-            return
-        self._chunks.append(payload)
-        self._size += len(payload)
-        if self._size > RESPONSE_BYTES_MAX:
-            self._chunks.clear()
-            self._put(Failure.response_too_large(RESPONSE_BYTES_MAX))
-            self.close()
-        elif final:
-            self._put(Answer(self._head, code, b"".join(self._chunks)))
+        else:
+            self._chunks.append(payload)
+            if final:
+                self._put(Answer(self._head, code, b"".join(self._chunks)))
 
     def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
         """Pass a piece of a stream on."""
@@ -140,7 +172,16 @@ class Reply:
             self._is_streaming = True
             self._head = head or _NO_HEAD
             self._put(StreamStart(self._head))
-        self._put(Piece(payload, more))
+        piece = Piece(payload, more)
+        self._outstanding += piece.cost
+        if self._outstanding > OVERRUN_BYTES:
+            self._give_up(Failure.stream_overrun())
+        else:
+            self._put(piece)
+
+    def _give_up(self, failure: Failure) -> None:
+        self._put(failure)
+        self.close()
 
     def on_failure(self, failure: Failure) -> None:
         """The call ended without an answer."""

@@ -109,8 +109,9 @@ class RouterSocket:
         return True
 
     def drain_now(self) -> None:
-        """Handle the messages that have already arrived."""
-        self._drain()
+        """Handle all messages that have arrived, however many."""
+        while self._is_open and _has_message(self._socket):
+            self._receive()
 
     def close(self) -> None:
         """Stop reading and close; may be called twice."""
@@ -131,27 +132,30 @@ class RouterSocket:
 
     def _drain(self) -> None:
         self._drain_scheduled = False
-        receive, knows, on_message = self._socket.recv, self._knows, self._on_message
         stop_at = time.monotonic() + DRAIN_SECONDS_MAX
         for _ in range(DRAIN_MESSAGES_MAX):
             if not self._is_open or not _has_message(self._socket):
                 return
-            peer = receive(_NOBLOCK)
-            if not self._socket.getsockopt(_RCVMORE):
-                continue
-            address = None
-            if knows(peer):
-                header = receive(_NOBLOCK)
-            else:
-                frame = receive(_NOBLOCK, copy=False)
-                header, address = frame.bytes, _address_of(frame)
-            payload = b""
-            while self._socket.getsockopt(_RCVMORE):
-                payload = receive(_NOBLOCK)
-            on_message(peer, header, payload, address)
+            self._receive()
             if time.monotonic() > stop_at:
                 break
         self._schedule_drain()
+
+    def _receive(self) -> None:
+        receive, more = self._socket.recv, self._socket.getsockopt
+        peer = receive(_NOBLOCK)
+        if not more(_RCVMORE):
+            return
+        address = None
+        if self._knows(peer):
+            header = receive(_NOBLOCK)
+        else:
+            frame = receive(_NOBLOCK, copy=False)
+            header, address = frame.bytes, _address_of(frame)
+        payload = b""
+        while more(_RCVMORE):
+            payload = receive(_NOBLOCK)
+        self._on_message(peer, header, payload, address)
 
     def _read_monitor(self) -> None:
         seen = False
@@ -163,7 +167,7 @@ class RouterSocket:
 
     def _report_disconnect(self) -> None:
         if self._is_open:
-            self._drain()
+            self.drain_now()
             self._on_disconnect()
 
 

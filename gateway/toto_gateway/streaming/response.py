@@ -13,6 +13,8 @@ __all__ = ["StreamWriter"]
 
 PING_SECONDS = 15.0
 """Proxies cut connections that are silent for 60 s."""
+PATIENCE_SECONDS = 60.0
+"""A client that reads nothing for so long is cut off: its generator holds a worker's slot."""
 WRITE_BYTES = 64 * 1024
 """Small pieces that are there already are written together, up to this size."""
 
@@ -29,6 +31,7 @@ class StreamWriter:
         framing: what items look like.
         body_format: encodes an error of the gateway's own.
         request_id: stands in such an error.
+        patience_seconds: how long a client may take none of what there is for it.
         ping_seconds: silence after which the framing's ping is sent, if it has one.
     """
 
@@ -41,7 +44,9 @@ class StreamWriter:
         body_format: Format,
         request_id: str,
         ping_seconds: float = PING_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._patience_seconds = patience_seconds
         self._ping_seconds = ping_seconds
         self._reply = reply
         self._responder = responder
@@ -72,14 +77,14 @@ class StreamWriter:
                     return await self._reply.next()
             except TimeoutError:
                 if not self._in_item:
-                    await self._responder.write(self._framing.ping)
+                    await self._write(self._framing.ping)
 
     async def _write_pieces(self, first: Piece) -> None:
-        chunks, size = [self._frame(first)], len(first.payload)
+        chunks, size = [self._frame(first)], first.cost
         while size < WRITE_BYTES and (piece := self._reply.next_piece_nowait()) is not None:
             chunks.append(self._frame(piece))
-            size += len(piece.payload)
-        await self._responder.write(b"".join(chunks))
+            size += piece.cost
+        await self._write(b"".join(chunks))
         self._uncredited += size
         if self._uncredited >= STREAM_WINDOW_BYTES // 2:
             self._reply.credit(self._uncredited)
@@ -98,8 +103,16 @@ class StreamWriter:
         else:
             last = self._framing.error(self._error_document(event))
         if last:
-            await self._responder.write(last)
+            await self._write(last)
         self._responder.finish()
+
+    async def _write(self, chunk: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._responder.write(chunk)
+        except TimeoutError:
+            self._responder.abort()
+            raise ConnectionAbortedError("the client has stopped reading") from None
 
     def _error_document(self, event: ReplyEvent) -> bytes:
         if isinstance(event, Answer):

@@ -142,6 +142,11 @@ class Failure:
         )
 
     @classmethod
+    def stream_overrun(cls) -> "Failure":
+        """The worker streams more than it was given credit for."""
+        return cls(codes.ERROR_SERVER, "The stream broke its limits.")
+
+    @classmethod
     def raw_in_batch(cls) -> "Failure":
         """A batch is one document; bytes of another content type have no place in it."""
         return cls(codes.ERROR_SERVER, "A raw response cannot be part of a batch.")

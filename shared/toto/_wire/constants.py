@@ -18,6 +18,10 @@ STREAM_CHUNK_BYTES = 64 * 1024
 STREAM_WINDOW_BYTES = 256 * 1024
 """What a worker may stream before the gateway has passed it on to the client (contract 6)."""
 
+STREAM_PIECE_BYTES = 256
+"""What each piece costs of the window beyond its length: a million items of one byte would
+otherwise fit into it, and each is an object on its way."""
+
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 """The largest unary answer a gateway will hold in memory; longer ones must be streamed."""
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 
 from toto_gateway.http.front import CallFront, FrontState
 
@@ -21,8 +23,33 @@ READ_BUFFER_BYTES = 1024 * 1024
 UNLIMITED_BYTES = 2**62
 """Tornado answers a body over its limit with a bare 400; the front answers 413 with an error."""
 CANCEL_SECONDS = 1.0
+OTHER_DESCRIPTORS = 48
+"""Kept free for sockets of workers, pidfds, logs and what accept takes before it is closed."""
 SEND_BUFFER_BYTES = 256 * 1024
 """Of the kernel, per connection: what a slow client may leave there counts as delivered."""
+
+
+class _BoundedHTTPServer(HTTPServer):
+    """Closes connections beyond a number at once.
+
+    Without that, a process that has run out of descriptors can neither accept nor refuse: the
+    loop spins on the listening socket.
+    """
+
+    connections_left = 0
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Serve a new connection, or close it."""
+        if self.connections_left <= 0:
+            stream.close()
+            return
+        self.connections_left -= 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """Make room for another connection."""
+        self.connections_left += 1
+        super().on_close(server_conn)
 
 
 class Pool(Protocol):
@@ -60,7 +87,7 @@ class GatewayServer:
         self._sockets = sockets
         self._state = state
         self._graceful_timeout_seconds = graceful_timeout_seconds
-        self._http = HTTPServer(
+        self._http = _BoundedHTTPServer(
             front,
             max_header_size=MAX_HEADER_BYTES,
             max_body_size=UNLIMITED_BYTES,
@@ -68,6 +95,7 @@ class GatewayServer:
             idle_connection_timeout=IDLE_CONNECTION_SECONDS,
             decompress_request=False,
         )
+        self._http.connections_left = _connections_max()
 
     async def serve(self, *, on_ready: Callable[[], None], parent_pipe: int | None = None) -> None:
         """Run until SIGTERM, or until the supervisor at the other end of the pipe is gone.
@@ -106,6 +134,15 @@ class GatewayServer:
                 _log.warning("%d requests cut off", len(late))
                 await asyncio.wait(late, timeout=CANCEL_SECONDS)
         await self._http.close_all_connections()
+
+
+def _connections_max() -> int:
+    """Return how many connections the process has descriptors for, after raising its soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return max(1, soft - OTHER_DESCRIPTORS)
 
 
 def _on_parent_gone(

@@ -15,10 +15,13 @@ from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX, STR
 from toto.handler import Request, TotoHandler
 from toto_gateway.decoding import FORM_FIELDS_MAX
 from toto_gateway.dispatch.scheduler import QUEUE_BASE, QUEUE_PER_SLOT
+from toto_gateway.server import OTHER_DESCRIPTORS
 from toto_gateway.settings import GatewaySettings
+from toto_gateway.streaming.response import PATIENCE_SECONDS
 from toto_testkit.documents import Block, ShellCommand, blocks_of, is_printed
 from toto_testkit.processes import REPOSITORY
 from toto_worker.parameters import PARTS_MAX
+from toto_worker.response import HEAD_BYTES_MAX
 from toto_worker.settings import WorkerSettings
 
 README = REPOSITORY / "README.md"
@@ -128,7 +131,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "calls that wait": (
             f"{QUEUE_BASE}, and {QUEUE_PER_SLOT} for each worker slot, `queue_max`"
         ),
-        "result in one piece": f"{RESPONSE_BYTES_MAX // 2**20} MiB",
+        "result in one piece, or all results of a batch": f"{RESPONSE_BYTES_MAX // 2**20} MiB",
+        "headers that a method sets": f"{HEAD_BYTES_MAX // 1024} KiB",
+        "time a client takes nothing of a stream": f"{PATIENCE_SECONDS:g} s",
+        "connections of a gateway process": f"its file descriptors, less {OTHER_DESCRIPTORS}",
         "time to send a body": "300 s",
         "time between requests of a connection": "75 s",
     }

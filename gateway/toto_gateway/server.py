@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import resource
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
+from toto._core.stopping import stop_wanted
 from toto_gateway.http.front import CallFront, FrontState
 
 __all__ = ["GatewayServer", "Pool"]
@@ -104,10 +104,7 @@ class GatewayServer:
             zmq.ZMQError: when the endpoint for workers cannot be bound.
         """
         loop = asyncio.get_running_loop()
-        stop_wanted = asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stop_wanted.set)
-        if parent_pipe is not None:
-            loop.add_reader(parent_pipe, _on_parent_gone, loop, parent_pipe, stop_wanted)
+        stop = stop_wanted(loop, parent_pipe)
         try:
             self._pool.open()
             for listener in self._sockets:
@@ -115,7 +112,7 @@ class GatewayServer:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             self._http.add_sockets(self._sockets)
             on_ready()
-            await stop_wanted.wait()
+            await stop.wait()
             await self._drain()
         finally:
             self._pool.close()
@@ -143,10 +140,3 @@ def _connections_max() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return max(1, soft - OTHER_DESCRIPTORS)
-
-
-def _on_parent_gone(
-    loop: asyncio.AbstractEventLoop, parent_pipe: int, stop_wanted: asyncio.Event
-) -> None:
-    loop.remove_reader(parent_pipe)
-    stop_wanted.set()

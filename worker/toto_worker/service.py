@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import logging
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
+from toto._core.stopping import stop_wanted
 from toto._wire.messages import MethodInfo
 from toto_worker.executor import Executor
 from toto_worker.loader import LoadError, load_methods
@@ -48,10 +48,7 @@ class WorkerProcess:
     async def serve(self, *, parent_pipe: int | None = None) -> None:
         """Run until SIGTERM, or until the supervisor at the other end of the pipe is gone."""
         loop = asyncio.get_running_loop()
-        stop_wanted = asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stop_wanted.set)
-        if parent_pipe is not None:
-            loop.add_reader(parent_pipe, _on_parent_gone, loop, parent_pipe, stop_wanted)
+        stop = stop_wanted(loop, parent_pipe)
         settings = self._settings
         executor = Executor(
             self._methods,
@@ -79,7 +76,7 @@ class WorkerProcess:
         )
         executor.start(transport)
         transport.start()
-        await stop_wanted.wait()
+        await stop.wait()
         await self._drain(loop, transport)
         executor.stop()
         await loop.run_in_executor(None, transport.stop)
@@ -116,10 +113,3 @@ def run_worker_process(settings: WorkerSettings, name: str, context: ChildContex
     process = WorkerProcess(settings, methods, on_live=context.ready)
     asyncio.run(process.serve(parent_pipe=context.parent_pipe))
     return 0
-
-
-def _on_parent_gone(
-    loop: asyncio.AbstractEventLoop, parent_pipe: int, stop_wanted: asyncio.Event
-) -> None:
-    loop.remove_reader(parent_pipe)
-    stop_wanted.set()

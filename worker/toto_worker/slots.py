@@ -202,6 +202,10 @@ class SlotTable(Generic[L]):
             yield BounceCall(call)
         elif (kept is not None and kept.lane == lane) or self.free(lane) > 0:
             yield from self._start(call)
+        elif self._take_ticket(call):
+            # A GRANT crossed this call. Bouncing it off a slot that is kept for its own gateway
+            # can go on for ever, when two gateways do so in step.
+            yield from self._start(call)
         elif self._is_quick_lane(lane):
             self._queues[lane].append(call)
         else:
@@ -235,6 +239,13 @@ class SlotTable(Generic[L]):
             if not self._is_quick_lane(call.lane):
                 yield from self._bounce_queue(call.lane)
         yield StartCall(call)
+
+    def _take_ticket(self, call: SlotCall[L]) -> bool:
+        for number, ticket in self._tickets.items():
+            if ticket.link is call.link and ticket.lane == call.lane:
+                del self._tickets[number]
+                return True
+        return False
 
     def _bounce_queue(self, lane: int) -> Iterator[Action[L]]:
         queue = self._queues[lane]

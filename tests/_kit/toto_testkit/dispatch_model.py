@@ -22,6 +22,9 @@ from toto_worker.calls import CallDesk
 from toto_worker.gateway_link import GatewayLink, LinkState
 from toto_worker.slots import SlotTable
 
+TURNS_MAX = 1000
+"""Exchanges after which a conversation without new events must have come to an end."""
+
 Frames = tuple[bytes, bytes]
 
 
@@ -206,13 +209,24 @@ class Cluster:
     def deliver_all(self) -> None:
         """Deliver everything under way until nothing moves."""
         self.loop.run_ready()
-        while any(c.to_worker or c.far_end.outgoing for c in self.channels):
+        for turn in itertools.count():
+            if not any(c.to_worker or c.far_end.outgoing for c in self.channels):
+                return
+            assert turn < TURNS_MAX, f"messages go round in circles: {self.under_way()}"
             for channel in list(self.channels):
                 while channel.to_worker:
                     channel.deliver_to_worker()
                 while channel.far_end.outgoing:
                     channel.deliver_to_gateway()
             self.loop.run_ready()
+
+    def under_way(self) -> list[str]:
+        """Return the messages that are on their way."""
+        return [
+            repr(decode(header)[1])
+            for channel in self.channels
+            for header, _ in (*channel.to_worker, *channel.far_end.outgoing)
+        ]
 
     def settle(self) -> None:
         """Let every call run to its end."""

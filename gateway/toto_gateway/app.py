@@ -13,6 +13,7 @@ from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.siblings import process_endpoint
+from toto._core.supervisor import EXIT_STARTUP
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.links import WorkerLinks
@@ -27,7 +28,6 @@ __all__ = ["make_server", "run_gateway_process"]
 
 _log = logging.getLogger("toto.gateway")
 
-EXIT_STARTUP = 3
 GC_THRESHOLDS = (20_000, 20, 20)
 
 

@@ -18,8 +18,8 @@ from toto._core.command import build_command
 from toto._core.command import main as run_command
 from toto._core.logs import configure_logging
 from toto._core.siblings import process_endpoint
-from toto._core.supervisor import Supervisor
-from toto_gateway.app import EXIT_STARTUP, run_gateway_process
+from toto._core.supervisor import EXIT_STARTUP, Supervisor
+from toto_gateway.app import run_gateway_process
 from toto_gateway.server import CANCEL_SECONDS
 from toto_gateway.settings import GatewaySettings, check_gateway_settings
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote
 from toto._core.failure import Failure
 from toto._core.formats.errors import MalformedBody
 from toto._core.formats.format import Format
+from toto._core.formats.limits import FORM_FIELDS_MAX
 from toto._core.formats.registry import FormatRegistry
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX
 from toto_gateway.request import Request
@@ -15,7 +16,6 @@ __all__ = ["BatchCall", "Decoder", "RequestRefused", "SingleCall"]
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-FORM_FIELDS_MAX = 1000
 
 
 class RequestRefused(Exception):  # it is an answer, not a fault

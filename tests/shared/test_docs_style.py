@@ -9,11 +9,10 @@ import pytest
 from toto import exceptions
 from toto._core.failure import status_of
 from toto._core.formats.envelope import KEY_LENGTH_MAX
-from toto._core.formats.limits import DecodeLimits
+from toto._core.formats.limits import FORM_FIELDS_MAX, DecodeLimits
 from toto._core.settings import options_of
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES
 from toto.handler import Request, TotoHandler
-from toto_gateway.decoding import FORM_FIELDS_MAX
 from toto_gateway.dispatch.scheduler import QUEUE_BASE, QUEUE_PER_SLOT
 from toto_gateway.server import OTHER_DESCRIPTORS
 from toto_gateway.settings import GatewaySettings

@@ -12,6 +12,7 @@ from tornado.httputil import (
 
 from toto._core.formats.envelope import parameters as envelope_parameters
 from toto._core.formats.errors import MalformedBody
+from toto._core.formats.limits import FORM_FIELDS_MAX
 from toto._core.formats.registry import FormatRegistry
 from toto.handler import Request
 
@@ -19,8 +20,6 @@ __all__ = ["decode_parameters"]
 
 PARTS_MAX = 100
 """Parts of a multipart body."""
-FORM_FIELDS_MAX = 1000
-"""Arguments of a query or form; tornado's own limit since 6.5.8 is of this order too."""
 
 
 def decode_parameters(request: Request, formats: FormatRegistry) -> Any:

@@ -11,6 +11,7 @@ from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.stopping import stop_wanted
+from toto._core.supervisor import EXIT_STARTUP
 from toto._wire.messages import MethodInfo
 from toto_worker.executor import Executor
 from toto_worker.loader import LoadError, load_methods
@@ -24,7 +25,6 @@ __all__ = ["WorkerProcess", "run_worker_process"]
 
 _log = logging.getLogger("toto.worker")
 
-EXIT_STARTUP = 3
 CANCEL_SECONDS = 1.0
 """What cancelled calls may take before the process ends under them."""
 

@@ -18,7 +18,7 @@ from toto._core.child_process import ChildProcess, describe_exit, start_child
 from toto._core.restart import RestartBackoff
 from toto._core.signal_pipe import SignalPipe
 
-__all__ = ["Supervisor"]
+__all__ = ["EXIT_STARTUP", "Supervisor"]
 
 logger = logging.getLogger("toto.supervisor")
 

@@ -28,9 +28,6 @@ RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 METHOD_NAME_LENGTH_MAX = 128
 """Characters in a method name (contract 1)."""
 
-BATCH_KEY_LENGTH_MAX = 64
-"""Characters in the key of a batch member (contract 4)."""
-
 BAD_FRAMES_MAX = 10
 """A peer that sends this many undecodable frames is ignored from then on."""
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DecodeLimits"]
+__all__ = ["FORM_FIELDS_MAX", "DecodeLimits"]
+
+FORM_FIELDS_MAX = 1000
+"""Arguments of a query or of a form."""
 
 
 @dataclass(frozen=True, slots=True)

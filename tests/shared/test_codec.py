@@ -31,45 +31,64 @@ from toto._wire.messages import (
     Refuse,
     RequestInfo,
     Result,
+    SessionAnswer,
+    SessionInfo,
     Slots,
     Want,
     Welcome,
 )
 
 REQUEST = RequestInfo(
-    "r1", "POST", "/m", (("Host", "h"),), "127.0.0.1", "application/json", "json", None
+    "r1",
+    "POST",
+    "/m",
+    (("Host", "h"),),
+    "127.0.0.1",
+    "application/json",
+    "json",
+    None,
+    SessionInfo("sid", b"rec", 1008),
 )
+ANSWER = SessionAnswer("sid", None, 1.5, "key", True, b"ch")
 
 GOLDEN: list[tuple[Message, str]] = [
     (
-        Hello(b"wabc", 7, "host", (MethodInfo("a.b", 0), MethodInfo("c", 1)), 2, 128),
-        "99010105c4047761626307a4686f73749292a3612e620092a1630102cc80",
+        Hello(b"wabc", 7, "host", (MethodInfo("a.b", 0, 3), MethodInfo("c", 1)), 2, 128),
+        "99020105c4047761626307a4686f73749293a3612e62000393a163010002cc80",
     ),
-    (Ready(Slots(1, 2, 3, 4)), "940102059401020304"),
-    (Busy(Slots(0, 2, 3, 4)), "940103059400020304"),
-    (Grant(1, 9), "95010405" + "0109"),
+    (Ready(Slots(1, 2, 3, 4)), "940202059401020304"),
+    (Busy(Slots(0, 2, 3, 4)), "940203059400020304"),
+    (Grant(1, 9), "95020405" + "0109"),
     (
-        Result(1, 2, True, 0, Head(1, 201, "image/png", (("a", "b"),)), Slots(1, 0, 9, 0), 3, 44),
-        ("9b0105050102c3009401ccc9a9696d6167652f706e679192a161a1629401000900032c"),
+        Result(
+            *(1, 2, True, 0),
+            Head(1, 201, "image/png", (("a", "b"),), ANSWER, True),
+            *(Slots(1, 0, 9, 0), 3, 44),
+        ),
+        (
+            "9b0205050102c3009601ccc9a9696d6167652f706e679192a161a162"
+            "96a3736964c0cb3ff8000000000000a36b6579c3c4026368c39401000900032c"
+        ),
     ),
-    (Result(1, 2, False, 1000, None, None, 0, 0), "9b010505" + "0102c2cd03e8c0c00000"),
-    (Item(1, 2, 3, True, None), "98010605" + "010203c3c0"),
-    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96010705" + "01029400000100"),
-    (Bye(False), "94010805c2"),
-    (Welcome(("ipc:///a",), 262144), "95012005" + "91a86970633a2f2f2f61ce00040000"),
+    (Result(1, 2, False, 1000, None, None, 0, 0), "9b020505" + "0102c2cd03e8c0c00000"),
+    (Item(1, 2, 3, True, None), "98020605" + "010203c3c0"),
+    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96020705" + "01029400000100"),
+    (Bye(False), "94020805c2"),
+    (Welcome(("ipc:///a",), 262144), "95022005" + "91a86970633a2f2f2f61ce00040000"),
     (
         Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST),
-        "9b012105" + "0102a3612e6200cd75300005" + "98a27231a4504f5354a22f6d9192a4486f7374a168"
-        "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0",
+        "9b022105" + "0102a3612e6200cd75300005" + "99a27231a4504f5354a22f6d9192a4486f7374a168"
+        "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0"
+        "93a3736964c403726563cd03f0",
     ),
-    (Part(1, 2), "950122050102"),
-    (Cancel(1, 2, True), "960123050102c3"),
-    (Credit(1, 2, 65536), "96012405" + "0102ce00010000"),
-    (Want(0, 3), "95012505" + "0003"),
-    (Decline(9), "9401260509"),
-    (Drain(), "93012705"),
-    (Ping(), "93012805"),
-    (Refuse("no"), "94012905a26e6f"),
+    (Part(1, 2), "950222050102"),
+    (Cancel(1, 2, True), "960223050102c3"),
+    (Credit(1, 2, 65536), "96022405" + "0102ce00010000"),
+    (Want(0, 3), "95022505" + "0003"),
+    (Decline(9), "9402260509"),
+    (Drain(), "93022705"),
+    (Ping(), "93022805"),
+    (Refuse("no"), "94022905a26e6f"),
 ]
 
 counters = st.integers(0, 2**63 - 1)
@@ -77,13 +96,25 @@ texts = st.text(max_size=20)
 lanes = st.integers(0, 1)
 slots = st.builds(Slots, counters, counters, counters, counters)
 headers = st.lists(st.tuples(texts, texts), max_size=4).map(tuple)
+blobs = st.binary(max_size=20)
+answers = st.builds(
+    SessionAnswer, texts, st.none() | texts, st.floats(allow_nan=False), texts, st.booleans(), blobs
+)
 heads = st.builds(
-    Head, st.integers(0, 2), st.one_of(st.just(0), st.integers(200, 599)), texts, headers
+    Head,
+    st.integers(0, 2),
+    st.one_of(st.just(0), st.integers(200, 599)),
+    texts,
+    headers,
+    st.none() | answers,
+    st.booleans(),
 )
+sessions = st.builds(SessionInfo, texts, blobs, counters)
 requests = st.builds(
-    RequestInfo, texts, texts, texts, headers, texts, texts, texts, st.none() | texts
+    RequestInfo, texts, texts, texts, headers, texts, texts, texts, st.none() | texts, sessions
 )
-methods = st.lists(st.builds(MethodInfo, texts, lanes), max_size=4).map(tuple)
+policies = st.integers(0, 15)
+methods = st.lists(st.builds(MethodInfo, texts, lanes, policies), max_size=4).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, st.binary(max_size=20), counters, texts, methods, counters, counters),
     st.builds(Ready, slots),
@@ -178,22 +209,35 @@ def test_wrong_fields_give_a_protocol_error_or_fit(kind: int, fields: list[objec
     assert decode(encode(message, 5)) == (5, message)
 
 
+V = PROTOCOL_VERSION
+
+
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
         (b"", "not a header frame"),
-        (msgpack.packb([2, 40, 5]), "unknown protocol version"),
+        (msgpack.packb([V - 1, 40, 5]), "unknown protocol version"),
         (msgpack.packb([True, 40, 5]), "unknown protocol version"),
-        (msgpack.packb([1, 99, 5]), "unknown kind of message"),
-        (msgpack.packb([1, 40, -1]), "expected a counter"),
-        (msgpack.packb([1, 40, 5, 1]), "wrong number of fields"),
-        (msgpack.packb([1, 37, 5, 2, 1]), "unknown lane"),
-        (msgpack.packb([1, 37, 5, True, 1]), "unknown lane"),
-        (msgpack.packb([1, 8, 5, 1]), "expected a flag"),
-        (msgpack.packb([1, 5, 5, 1, 1, True, 0, [0, 99, "", []], None, 0, 0]), "an HTTP status"),
-        (msgpack.packb([1, 5, 5, 1, 1, True, 0, [9, 0, "", []], None, 0, 0]), "unknown mode"),
-        (msgpack.packb([1, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, []]), "expected a method name"),
-        (msgpack.packb([1, 41, 5, b"no"]), "expected text"),
+        (msgpack.packb([V, 99, 5]), "unknown kind of message"),
+        (msgpack.packb([V, 40, -1]), "expected a counter"),
+        (msgpack.packb([V, 40, 5, 1]), "wrong number of fields"),
+        (msgpack.packb([V, 37, 5, 2, 1]), "unknown lane"),
+        (msgpack.packb([V, 37, 5, True, 1]), "unknown lane"),
+        (msgpack.packb([V, 8, 5, 1]), "expected a flag"),
+        (
+            msgpack.packb([V, 5, 5, 1, 1, True, 0, [0, 99, "", [], None, False], None, 0, 0]),
+            "an HTTP status",
+        ),
+        (
+            msgpack.packb([V, 5, 5, 1, 1, True, 0, [9, 0, "", [], None, False], None, 0, 0]),
+            "unknown mode",
+        ),
+        (
+            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 16]], 1, 1]),
+            "unknown policy",
+        ),
+        (msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, []]), "expected a method name"),
+        (msgpack.packb([V, 41, 5, b"no"]), "expected text"),
         (msgpack.packb({"a": 1}), "not a header frame"),
         (b"\x91" * 2000 + b"\xc0", "not a header frame"),
         (b"\xdd\xff\xff\xff\xff", "not a header frame"),

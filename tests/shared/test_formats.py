@@ -63,9 +63,8 @@ def test_spliced_lists_equal_the_list_encoded_whole(name: str, values: list[obje
     items = [body_format.encode_item(value) for value in values]
 
     assert body_format.join_list(iter(items)) == body_format.result(values)
-    assert [body_format.loads(body_format.item_frame(item)) for item in items] == [
-        {"result": value} for value in values
-    ]
+    frames = [body_format.item_prefix + item + body_format.item_suffix for item in items]
+    assert [body_format.loads(frame) for frame in frames] == [{"result": v} for v in values]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,9 +79,9 @@ def test_spliced_batches_equal_the_batch_encoded_whole(
 
     assert body_format.join_batch(iter(members)) == body_format.dumps(whole)
     whole["session"] = session
-    assert body_format.join_batch(members, body_format.encode_item(session)) == body_format.dumps(
-        whole
-    )
+    encoded = body_format.encode_item(session)
+    joined = body_format.with_session(body_format.join_batch(members), encoded)
+    assert joined == body_format.dumps(whole)
 
 
 def value_or_malformed(body_format: Format, body: bytes) -> None:
@@ -131,7 +130,7 @@ def test_damaged_bodies_give_a_value_or_malformed_body(
             b'{"result":[1,"\xc3\xa9"]}',
             b'{"error":{"code":7}}',
             b'{"batch":{"k":{"result":1}},"session":"s"}',
-            b'{"end":true}\n',
+            b'{"end":true}',
         ),
         (
             "msgpack",
@@ -160,25 +159,33 @@ def test_envelopes_are_these_bytes(
 
     assert body_format.result([1, "\u00e9"]) == result
     assert body_format.error({"code": 7}) == error
-    joined = body_format.join_batch([("k", body_format.result(1))], body_format.encode_item("s"))
-    assert joined == batch
+    joined = body_format.join_batch([("k", body_format.result(1))])
+    assert body_format.with_session(joined, body_format.encode_item("s")) == batch
     encoded = [body_format.encode_item(1), body_format.encode_item("\u00e9")]
     assert body_format.join_list(encoded) == result
-    assert body_format.end_frame() == end
+    assert body_format.end() == end
 
 
 def test_a_frame_is_a_prefix_an_item_and_a_suffix(body_format: Format) -> None:
     """A writer may send the three parts without joining them; frames follow one another."""
     item = body_format.encode_item({"n": 1})
 
-    frame = body_format.item_frame(item)
+    frame = body_format.item_prefix + item + body_format.item_suffix
 
-    assert frame == body_format.item_prefix + item + body_format.item_suffix
     assert body_format.loads(frame) == {"result": {"n": 1}}
-    assert body_format.loads(body_format.error_frame({"code": 1})) == {"error": {"code": 1}}
-    is_line = body_format.name == "json"
-    for whole in (frame, body_format.end_frame(), body_format.error_frame({"code": 1})):
-        assert whole.endswith(b"\n") == is_line
+    assert frame.endswith(b"\n") == (body_format.name == "json")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(value=Value, session=Value)
+def test_a_session_joins_any_envelope(name: str, value: object, session: object) -> None:
+    """Results, errors and the end of a stream carry it as the envelope encoded whole would."""
+    body_format = format_named(name)
+    encoded = body_format.encode_item(session)
+
+    for document in (body_format.result(value), body_format.error({"code": 1}), body_format.end()):
+        whole = {**body_format.loads(document), "session": session}
+        assert body_format.loads(body_format.with_session(document, encoded)) == whole
 
 
 @pytest.mark.parametrize(

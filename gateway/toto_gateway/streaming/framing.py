@@ -17,8 +17,8 @@ class Framing(Protocol):
     def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
         """Frame a piece of an item that begins and/or ends with it."""
 
-    def end(self) -> bytes:
-        """Return the last words of a stream that went well."""
+    def end(self, document: bytes) -> bytes:
+        """Return the last words of a stream that went well, from the document that says so."""
 
     def error(self, document: bytes) -> bytes:
         """Return the last words of a stream that failed, from the error's envelope."""
@@ -33,20 +33,20 @@ class RecordFraming:
         is_json = body_format.name == "json"
         self.content_type = "application/x-ndjson" if is_json else body_format.content_type
         self._format = body_format
-        self._error_suffix = b"\n" if is_json else b""
+        self._last_suffix = b"\n" if is_json else b""
 
     def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
         """Put the item into its record."""
         prefix = self._format.item_prefix if begins else b""
         return prefix + payload + (self._format.item_suffix if ends else b"")
 
-    def end(self) -> bytes:
+    def end(self, document: bytes) -> bytes:
         """Return the record that says the stream is complete."""
-        return self._format.end_frame()
+        return document + self._last_suffix
 
     def error(self, document: bytes) -> bytes:
         """Return the error as the last record."""
-        return document + self._error_suffix
+        return document + self._last_suffix
 
 
 class EventStreamFraming:
@@ -67,9 +67,9 @@ class EventStreamFraming:
             self._sequence += 1
         return prefix + payload + (b"}\n\n" if ends else b"")
 
-    def end(self) -> bytes:
+    def end(self, document: bytes) -> bytes:
         """Return the event that says the stream is complete."""
-        return b'event: end\ndata: {"end":true}\n\n'
+        return b"event: end\ndata: " + document + b"\n\n"
 
     def error(self, document: bytes) -> bytes:
         """Return the error as the last event."""
@@ -88,7 +88,7 @@ class RawFraming:
         """Pass the bytes on."""
         return payload
 
-    def end(self) -> bytes:
+    def end(self, document: bytes) -> bytes:
         """The end of the response is the end."""
         return b""
 

@@ -96,7 +96,11 @@ class StreamWriter:
 
     async def _finish(self, event: ReplyEvent) -> None:
         if isinstance(event, Answer) and not event.code:
-            last = self._framing.end()
+            document = self._format.end()
+            if event.head.session is not None:
+                session = self._format.encode_item(event.head.session.as_object())
+                document = self._format.with_session(document, session)
+            last = self._framing.end(document)
         elif isinstance(self._framing, RawFraming) or self._in_item:
             self._responder.abort()
             return

@@ -5,7 +5,13 @@ from typing import Any, TypeVar
 
 import msgpack
 
-from toto._wire.constants import FRAME_BYTES_MAX, METHOD_NAME_LENGTH_MAX, PROTOCOL_VERSION, Lane
+from toto._wire.constants import (
+    FRAME_BYTES_MAX,
+    METHOD_NAME_LENGTH_MAX,
+    POLICY_MAX,
+    PROTOCOL_VERSION,
+    Lane,
+)
 from toto._wire.messages import (
     KINDS,
     Bounce,
@@ -29,6 +35,8 @@ from toto._wire.messages import (
     Refuse,
     RequestInfo,
     Result,
+    SessionAnswer,
+    SessionInfo,
     Slots,
     Want,
     Welcome,
@@ -115,6 +123,18 @@ def _mode(value: Any) -> int:
     return value
 
 
+def _policy(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= POLICY_MAX:
+        raise ProtocolError("unknown policy")
+    return value
+
+
+def _time(value: Any) -> float:
+    if type(value) is not float:
+        raise ProtocolError("expected a time")
+    return value
+
+
 def _status(value: Any) -> int:
     if type(value) is not int or not (value == 0 or 200 <= value <= 599):
         raise ProtocolError("expected an HTTP status")
@@ -157,10 +177,12 @@ def _pair(first: Any, second: Any) -> tuple[Any, Any]:
 
 _HEADERS = _many(_record(_pair, _text, _text))
 _SLOTS = _record(Slots, _integer, _integer, _integer, _integer)
-_HEAD = _record(Head, _mode, _status, _text, _HEADERS)
-_METHOD = _record(MethodInfo, _name, _lane)
+_SESSION_ANSWER = _record(SessionAnswer, _text, _optional(_text), _time, _text, _flag, _octets)
+_HEAD = _record(Head, _mode, _status, _text, _HEADERS, _optional(_SESSION_ANSWER), _flag)
+_METHOD = _record(MethodInfo, _name, _lane, _policy)
+_SESSION = _record(SessionInfo, _text, _octets, _integer)
 _REQUEST = _record(
-    RequestInfo, _text, _text, _text, _HEADERS, _text, _text, _text, _optional(_text)
+    RequestInfo, _text, _text, _text, _HEADERS, _text, _text, _text, _optional(_text), _SESSION
 )
 
 _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {

@@ -1,8 +1,8 @@
 """Numbers both ends of the wire must agree on, and nothing else."""
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """First element of every header frame; a peer with another version is refused at HELLO."""
 
 FRAME_BYTES_MAX = 1024 * 1024
@@ -66,6 +66,23 @@ class Lane(IntEnum):
 
 LANES = (0, 1)
 """All lanes as plain integers: iterating the enumeration costs the hot path microseconds."""
+
+
+class Policy(IntFlag):
+    """What a method needs of its caller's session; workers announce it with each method."""
+
+    NONE = 0
+    SESSION = 1
+    """It uses the session, so a credential that fails the check fails the call."""
+    USER = 2
+    """It needs the session of a user: without one the gateway refuses the call."""
+    PARAMETER = 4
+    """The session id may stand in the parameters."""
+    CREATES = 8
+    """It gets an anonymous session when there is none."""
+
+
+POLICY_MAX = 15
 
 
 class Mode(IntEnum):

@@ -7,9 +7,9 @@ gateway: the gateway draws it, WELCOME announces it, and messages with another o
 a reply is accepted only when all three fit, so that no answer can reach another caller.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from toto._wire.constants import Kind, Lane, Mode
+from toto._wire.constants import Kind, Lane, Mode, Policy
 
 
 class Slots(NamedTuple):
@@ -30,6 +30,24 @@ class MethodInfo(NamedTuple):
 
     name: str
     lane: int
+    policy: int = Policy.NONE
+
+
+class SessionAnswer(NamedTuple):
+    """The session a call ended with: what the client is told, and what signs the answer."""
+
+    session_id: str
+    user_id: str | None
+    expires: float
+    key: str
+    is_other: bool = False
+    """It is not the session the call began with: the method made it, or asked for it by its id."""
+    changes: bytes = b""
+    """In a batch: what the member did to the session's variables, as ``apply_changes`` reads it."""
+
+    def as_object(self) -> dict[str, Any]:
+        """Return what the client is told of the session (contract 3)."""
+        return {"session_id": self.session_id, "expires": self.expires, "user_id": self.user_id}
 
 
 class Head(NamedTuple):
@@ -40,6 +58,22 @@ class Head(NamedTuple):
     """HTTP status the method set; 0 = it set none."""
     content_type: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    session: SessionAnswer | None = None
+    is_session_ended: bool = False
+    """The method ended the session it was called with."""
+
+
+class SessionInfo(NamedTuple):
+    """The session behind a call, which the gateway has loaded and whose signature it has checked.
+
+    An ``error`` tells why there is none although a credential was presented; it is raised when the
+    method asks for the session.
+    """
+
+    session_id: str = ""
+    packed: bytes = b""
+    """``toto._core.stores.record.pack`` of the session; empty = there is none."""
+    error: int = 0
 
 
 class RequestInfo(NamedTuple):
@@ -54,6 +88,7 @@ class RequestInfo(NamedTuple):
     body_format: str
     """Name of the format the answer is encoded in: json, msgpack or bson."""
     batch_key: str | None
+    session: SessionInfo = SessionInfo()
 
 
 class Hello(NamedTuple):
@@ -260,10 +295,13 @@ __all__ = [
     "Mode",
     "Part",
     "Ping",
+    "Policy",
     "Ready",
     "Refuse",
     "RequestInfo",
     "Result",
+    "SessionAnswer",
+    "SessionInfo",
     "Slots",
     "Want",
     "Welcome",

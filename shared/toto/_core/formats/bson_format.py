@@ -112,27 +112,19 @@ class BsonFormat:
         ]
         return _document(_element(ARRAY, "result", _document(b"".join(elements))))
 
-    def join_batch(
-        self, members: Iterable[tuple[str, bytes]], session: bytes | None = None
-    ) -> bytes:
+    def join_batch(self, members: Iterable[tuple[str, bytes]]) -> bytes:
         """Make the envelope of a batch from its members' finished envelopes."""
         joined = b"".join([_element(DOCUMENT, key, envelope) for key, envelope in members])
-        batch = _element(DOCUMENT, "batch", _document(joined))
-        if session is not None:
-            batch += _element(session[TYPE_AT : TYPE_AT + 1], "session", session[VALUE_AT:-1])
-        return _document(batch)
+        return _document(_element(DOCUMENT, "batch", _document(joined)))
 
-    def item_frame(self, item: bytes) -> bytes:
-        """Make one document of a stream from an encoded item, which is one already."""
-        return item
-
-    def end_frame(self) -> bytes:
-        """Make the last document of a stream that went well."""
+    def end(self) -> bytes:
+        """Make the document that ends a stream that went well."""
         return b"\x0b\0\0\0\x08end\0\x01\0"
 
-    def error_frame(self, error: Mapping[str, Any]) -> bytes:
-        """Make the last document of a stream that failed."""
-        return self.error(error)
+    def with_session(self, document: bytes, session: bytes) -> bytes:
+        """Add the encoded session to an envelope or to the document that ends a stream."""
+        added = _element(session[TYPE_AT : TYPE_AT + 1], "session", session[VALUE_AT:-1])
+        return _document(document[LENGTH_BYTES:-1] + added)
 
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart; objects inside are passed over."""

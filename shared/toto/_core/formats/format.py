@@ -39,19 +39,14 @@ class Format(Protocol):
     def join_list(self, items: Iterable[bytes]) -> bytes:
         """Make the envelope whose result is the list of the encoded items."""
 
-    def join_batch(
-        self, members: Iterable[tuple[str, bytes]], session: bytes | None = None
-    ) -> bytes:
+    def join_batch(self, members: Iterable[tuple[str, bytes]]) -> bytes:
         """Make the envelope of a batch from its members' finished envelopes."""
 
-    def item_frame(self, item: bytes) -> bytes:
-        """Make one frame of a stream from an encoded item."""
+    def end(self) -> bytes:
+        """Make the document that ends a stream that went well."""
 
-    def end_frame(self) -> bytes:
-        """Make the last frame of a stream that went well."""
-
-    def error_frame(self, error: Mapping[str, Any]) -> bytes:
-        """Make the last frame of a stream that failed."""
+    def with_session(self, document: bytes, session: bytes) -> bytes:
+        """Add the encoded session to an envelope or to the document that ends a stream."""
 
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart."""

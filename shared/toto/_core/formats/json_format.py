@@ -124,25 +124,18 @@ class JsonFormat:
         """Make the envelope whose result is the list of the encoded items."""
         return b'{"result":[' + b",".join(items) + b"]}"
 
-    def join_batch(
-        self, members: Iterable[tuple[str, bytes]], session: bytes | None = None
-    ) -> bytes:
+    def join_batch(self, members: Iterable[tuple[str, bytes]]) -> bytes:
         """Make the envelope of a batch from its members' finished envelopes."""
         joined = b",".join([orjson.dumps(key) + b":" + envelope for key, envelope in members])
-        end = b"}}" if session is None else b'},"session":' + session + b"}"
-        return b'{"batch":{' + joined + end
+        return b'{"batch":{' + joined + b"}}"
 
-    def item_frame(self, item: bytes) -> bytes:
-        """Make one line of a stream from an encoded item."""
-        return self.item_prefix + item + self.item_suffix
+    def end(self) -> bytes:
+        """Make the document that ends a stream that went well."""
+        return b'{"end":true}'
 
-    def end_frame(self) -> bytes:
-        """Make the last line of a stream that went well."""
-        return b'{"end":true}\n'
-
-    def error_frame(self, error: Mapping[str, Any]) -> bytes:
-        """Make the last line of a stream that failed."""
-        return self.error(error) + b"\n"
+    def with_session(self, document: bytes, session: bytes) -> bytes:
+        """Add the encoded session to an envelope or to the document that ends a stream."""
+        return document[:-1] + b',"session":' + session + b"}"
 
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart."""

@@ -93,26 +93,20 @@ class MsgpackFormat:
         header: bytes = msgpack.Packer().pack_array_header(len(parts))
         return b"\x81\xa6result" + header + b"".join(parts)
 
-    def join_batch(
-        self, members: Iterable[tuple[str, bytes]], session: bytes | None = None
-    ) -> bytes:
+    def join_batch(self, members: Iterable[tuple[str, bytes]]) -> bytes:
         """Make the envelope of a batch from its members' finished envelopes."""
         parts = [msgpack.packb(key) + envelope for key, envelope in members]
         header: bytes = msgpack.Packer().pack_map_header(len(parts))
-        batch = b"\xa5batch" + header + b"".join(parts)
-        return b"\x81" + batch if session is None else b"\x82" + batch + b"\xa7session" + session
+        return b"\x81\xa5batch" + header + b"".join(parts)
 
-    def item_frame(self, item: bytes) -> bytes:
-        """Make one map of a stream from an encoded item."""
-        return self.item_prefix + item
-
-    def end_frame(self) -> bytes:
-        """Make the last map of a stream that went well."""
+    def end(self) -> bytes:
+        """Make the document that ends a stream that went well."""
         return b"\x81\xa3end\xc3"
 
-    def error_frame(self, error: Mapping[str, Any]) -> bytes:
-        """Make the last map of a stream that failed."""
-        return self.error(error)
+    def with_session(self, document: bytes, session: bytes) -> bytes:
+        """Add the encoded session to an envelope or to the document that ends a stream."""
+        # All of them are maps of one entry.
+        return b"\x82" + document[1:] + b"\xa7session" + session
 
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart; parameters are passed over undecoded."""

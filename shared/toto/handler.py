@@ -3,16 +3,27 @@
 import operator
 import re
 import uuid
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from toto.dbconnection import DBConnection
+    from toto.session import TotoSession
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e\xa0-\xff\t]{1,16384}")
 # Text of RFC 9110, 5.5: visible Latin-1, spaces and tabs.
 
-__all__ = ["BatchHandlerProxy", "Request", "ResponsePort", "TotoHandler"]
+__all__ = [
+    "BatchHandlerProxy",
+    "HmacHandlers",
+    "Request",
+    "ResponsePort",
+    "SessionPort",
+    "TotoHandler",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,35 @@ class ResponsePort(Protocol):
         """True once the call has been answered."""
 
 
+class SessionPort(Protocol):
+    """Where a handler's session comes from; the worker provides it. It may block on a database."""
+
+    @property
+    def session(self) -> "TotoSession | None":
+        """The session the method has asked for or made."""
+
+    @session.setter
+    def session(self, session: "TotoSession | None") -> None: ...
+
+    @property
+    def connection(self) -> "DBConnection":
+        """The accounts and sessions of this worker."""
+
+    def retrieve(self, session_id: str | None) -> "TotoSession | None":
+        """Return the caller's session, or that of another id."""
+
+    def create(self, user_id: str | None, password: str | None, verify: bool) -> "TotoSession":
+        """Make a session; one of a user ends the session the call came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class HmacHandlers:
+    """What an application put in the place of the built-in signatures; None keeps those."""
+
+    request: "Callable[[TotoSession, Request, Mapping[str, str]], Any] | None" = None
+    response: "Callable[[TotoSession, bytes], str] | None" = None
+
+
 class TotoHandler:
     """The handle on one call, passed to ``invoke`` as its first argument.
 
@@ -80,10 +120,14 @@ class TotoHandler:
     counts, a later one is dropped with a log line at debug level.
     """
 
+    hmac_handlers: ClassVar[HmacHandlers] = HmacHandlers()
+    """Set by the startup function, before the process serves."""
+
     def __init__(
         self,
         request: Request,
         port: ResponsePort,
+        sessions: SessionPort,
         *,
         request_id: str,
         response_type: str,
@@ -101,6 +145,90 @@ class TotoHandler:
         self.headers_only = request.verb == "HEAD"
         """True when no body will be sent, so that a method may save itself the work."""
         self._port = port
+        self._sessions = sessions
+
+    # -- instrumentation
+
+    @classmethod
+    def set_hmac_handler(
+        cls, handler: "Callable[[TotoSession, Request, Mapping[str, str]], Any]"
+    ) -> None:
+        """Replace the check of request signatures (option ``hmac_enabled``).
+
+        Args:
+            handler: called as ``handler(session, request, headers)`` in the gateway, before the
+                call is forwarded; it must not block. It returns if the signature is right, and
+                else raises ``TotoException(ERROR_INVALID_HMAC, ...)`` or returns False. The body
+                is the whole body received; header names are lower-case.
+        """
+        TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, request=handler)
+
+    @classmethod
+    def set_response_hmac_handler(cls, handler: "Callable[[TotoSession, bytes], str]") -> None:
+        """Replace the signature of responses (option ``hmac_enabled``).
+
+        Args:
+            handler: called as ``handler(session, response_body)`` in the gateway; what it returns
+                is sent as ``x-toto-hmac``. It must not block.
+        """
+        TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, response=handler)
+
+    # -- sessions
+
+    @property
+    def session(self) -> "TotoSession | None":
+        """The session, once ``retrieve_session``, ``create_session`` or a decorator got it."""
+        return self._sessions.session
+
+    @session.setter
+    def session(self, session: "TotoSession | None") -> None:
+        self._sessions.session = session
+
+    @property
+    def db_connection(self) -> "DBConnection":
+        """The accounts and sessions of this worker."""
+        return self._sessions.connection
+
+    @property
+    def db(self) -> Any:
+        """The database driver's own object: an SQLAlchemy engine, a Redis client and so on."""
+        return self._sessions.connection.db
+
+    def retrieve_session(self, session_id: str | None = None) -> "TotoSession | None":
+        """Get the caller's session into ``session``, and return it; None if there is none.
+
+        The gateway has loaded it and checked the signature already, so this is no round trip.
+
+        Args:
+            session_id: another session's id. With ``hmac_enabled`` the request must be signed with
+                that session's key.
+
+        Raises:
+            TotoException: the signature was wrong (1008), or the store is away (1107).
+        """
+        return self._sessions.retrieve(session_id)
+
+    def create_session(
+        self,
+        user_id: str | None = None,
+        password: str | None = None,
+        verify_password: bool = True,
+    ) -> "TotoSession":
+        """Make a session, put it into ``session`` and return it.
+
+        Args:
+            user_id: None makes an anonymous session. For a user the session that the call came with
+                ends: an id known before the login must not be one of a logged-in user.
+            password: the user's.
+            verify_password: False skips the check of the password, for other ways to log in.
+
+        Raises:
+            TotoException: unknown user or wrong password (1005), too many attempts (1103), or the
+                database is away (1107).
+        """
+        return self._sessions.create(user_id, password, verify_password)
+
+    # -- the answer
 
     @property
     def cancelled(self) -> bool:
@@ -188,6 +316,15 @@ class BatchHandlerProxy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.handler, name)
+
+    @property
+    def session(self) -> "TotoSession | None":
+        """The session of this member."""
+        return self.handler.session
+
+    @session.setter
+    def session(self, session: "TotoSession | None") -> None:
+        self.handler.session = session
 
     def respond(
         self,

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -59,6 +59,7 @@ def build_command(
                 environment=os.environ,
                 command_line=_given(context, values),
             )
+            _forget_secrets(settings_class, os.environ)
             if show_config:
                 click.echo(_listing(loaded))
             if check is not None and (check_config or not show_config):
@@ -88,6 +89,15 @@ def main(command: click.Command, arguments: Sequence[str] | None = None) -> NoRe
         arguments: the words after the program's name; the process's own by default.
     """
     command.main(args=arguments, prog_name=command.name)
+
+
+def _forget_secrets(
+    settings_class: "type[DataclassInstance]", environment: MutableMapping[str, str]
+) -> None:
+    # Programs that methods start would inherit them.
+    for entry in options_of(settings_class):
+        if entry.kind.is_secret:
+            environment.pop(entry.environment_name, None)
 
 
 def _given(context: click.Context, values: Mapping[str, object]) -> dict[str, object]:

@@ -6,7 +6,14 @@ from typing import Any
 
 from toto import exceptions as codes
 
-__all__ = ["METHOD_NAME_SHOWN_MAX", "Failure", "signal_name", "status_of"]
+__all__ = [
+    "METHOD_NAME_SHOWN_MAX",
+    "Failure",
+    "error_fields",
+    "is_retryable",
+    "signal_name",
+    "status_of",
+]
 
 METHOD_NAME_SHOWN_MAX = 64
 """Characters of an unknown method's name that an error repeats."""
@@ -50,6 +57,20 @@ def status_of(code: int, *, http_statuses: bool) -> int:
     return _METHOD_STATUS.get(code, 200) if http_statuses else 200
 
 
+def error_fields(code: int, value: Any, request_id: str) -> dict[str, Any]:
+    """Return an error object; the codes of the system also tell the request and a hint."""
+    error = {"code": code, "value": value}
+    if code in _SYSTEM_STATUS:
+        error["request_id"] = request_id
+        error["retryable"] = is_retryable(code)
+    return error
+
+
+def is_retryable(code: int) -> bool:
+    """Tell whether the same call may well succeed a little later."""
+    return code in _RETRYABLE
+
+
 def signal_name(number: int) -> str:
     """Return a signal's name, or its number for one without a name."""
     try:
@@ -69,10 +90,7 @@ class Failure:
 
     def as_error(self, request_id: str) -> dict[str, Any]:
         """Return the error object; those of the system also carry the request and a hint."""
-        error: dict[str, Any] = {"code": self.code, "value": self.value}
-        if self.code in _SYSTEM_STATUS:
-            error["request_id"] = request_id
-            error["retryable"] = self.code in _RETRYABLE
+        error = error_fields(self.code, self.value, request_id)
         error.update(self.details)
         return error
 
@@ -100,6 +118,26 @@ class Failure:
     def invalid_method(cls, method: str) -> "Failure":
         """No worker has ever announced such a method."""
         return cls(codes.ERROR_INVALID_METHOD, f"Cannot call '{method[:METHOD_NAME_SHOWN_MAX]}'.")
+
+    @classmethod
+    def not_authorized(cls) -> "Failure":
+        """The method needs the session of a user."""
+        return cls(codes.ERROR_NOT_AUTHORIZED, "Not authorized")
+
+    @classmethod
+    def invalid_hmac(cls, *, clock_offset_seconds: int = 0) -> "Failure":
+        """The request's signature is wrong, or was made at another time than now."""
+        details: tuple[tuple[str, Any], ...] = ()
+        if clock_offset_seconds:
+            details = (("clock_offset_seconds", clock_offset_seconds),)
+        return cls(codes.ERROR_INVALID_HMAC, "Invalid HMAC", details=details)
+
+    @classmethod
+    def unavailable(cls) -> "Failure":
+        """The store of the sessions cannot be reached."""
+        return cls(
+            codes.ERROR_UNAVAILABLE, "The session store is not available.", retry_after_seconds=1
+        )
 
     @classmethod
     def overloaded(cls) -> "Failure":

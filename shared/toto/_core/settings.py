@@ -22,6 +22,7 @@ __all__ = [
     "Option",
     "Secret",
     "SettingsError",
+    "as_environment",
     "describe",
     "load",
     "option",
@@ -164,6 +165,21 @@ def describe(loaded: Loaded[Any]) -> list[tuple[str, str, str]]:
         value = getattr(loaded.settings, entry.name)
         rows.append((entry.name, entry.kind.literal(value), source))
     return rows
+
+
+def as_environment(settings: Any, settings_class: "type[DataclassInstance]") -> dict[str, str]:
+    """Return the environment variables that give a child process the same options.
+
+    Args:
+        settings: holds the values; secrets are revealed.
+        settings_class: whose options are wanted; a base of the settings' own class.
+    """
+    variables = {}
+    for entry in options_of(settings_class):
+        value = getattr(settings, entry.name)
+        text = value.reveal() if isinstance(value, Secret) else entry.kind.show(value)
+        variables[entry.environment_name] = text
+    return variables
 
 
 _Given = Iterator[tuple[str, object, str]]

@@ -1,0 +1,210 @@
+"""Runs statements: mends what a second attempt mends, and tells an outage once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from toto._core.stores.sql_engine import SqlAddress
+from toto._core.stores.sql_schema import SqlSchema
+from toto._core.stores.store import StoreUnavailable
+
+__all__ = ["SqlConnector"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("toto.store")
+
+_ATTEMPTS = 8
+"""More than the pool keeps: after a restart of the server all of those may be dead."""
+_POSTGRES_ROLLED_BACK = ("40001", "40P01")
+_MYSQL_ROLLED_BACK = 1213
+
+
+class SqlConnector:
+    """The way of the stores to their database. May be used by any thread.
+
+    A statement is repeated when its connection turns out to be dead, as after a restart of the
+    server, and when the database took it back because of a deadlock; but never when it may have
+    been done already and doing it twice would differ, and not once the time limit has passed.
+
+    Args:
+        engine: the stores' own engine.
+        address: where the database is.
+        schema: its tables.
+    """
+
+    def __init__(self, engine: sa.Engine, address: SqlAddress, schema: SqlSchema) -> None:
+        self.schema = schema
+        self._engine = engine
+        self._address = address
+        self._begin = "BEGIN IMMEDIATE" if address.kind == "sqlite" else "BEGIN"
+        self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        self._failures = (sa.exc.SQLAlchemyError, self._driver_error, OSError, _Failed)
+        self._outage = _Outage(address.name)
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        """For which statements have to be written."""
+        return self._engine.dialect
+
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """Return the rows of one SELECT in the driver's own words.
+
+        A session is looked up with each request. A SELECT of one row from sqlite takes 19 us this
+        way, and 130 us as a statement of SQLAlchemy's [measured, virtual machine with 2 cores].
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        return self._attempt(lambda: self._fetch(statement, parameters))
+
+    def execute(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run statements that commit one by one, and may be repeated without harm.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+
+        def run() -> T:
+            with self._engine.connect() as connection, _clean(connection):
+                return work(connection)
+
+        return self._attempt(run)
+
+    def transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run statements in one transaction; an exception of ``work`` undoes them.
+
+        Raises:
+            StoreUnavailable: the database is away. If it was lost at the very end, the statements
+                may have been done.
+        """
+        return self._attempt(lambda: self._transact(work))
+
+    def _attempt(self, call: Callable[[], T]) -> T:
+        give_up_at = time.monotonic() + self._address.timeout_seconds
+        attempts_left = _ATTEMPTS
+        while True:
+            attempts_left -= 1
+            try:
+                self.schema.ensure()
+                answer = call()
+            except self._failures as error:
+                in_time = attempts_left > 0 and time.monotonic() < give_up_at
+                if not (in_time and _may_be_repeated(error)):
+                    self.schema.forget()
+                    self._outage.begin(error)
+                    raise StoreUnavailable() from error
+            else:
+                self._outage.end()
+                return answer
+
+    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        connection = self._engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement, parameters)
+            rows = list(cursor.fetchall())
+            cursor.close()
+            return rows
+        except self._driver_error as error:
+            driver: Any = connection.driver_connection
+            is_lost = self.dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+            connection.invalidate()
+            raise _Failed(error, is_lost=is_lost) from error
+        except BaseException:
+            connection.invalidate()  # its answer may still come, and is not the next one's
+            raise
+        finally:
+            connection.close()
+
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._engine.connect() as connection, _clean(connection):
+            connection.exec_driver_sql(self._begin)
+            try:
+                answer = work(connection)
+            except (sa.exc.SQLAlchemyError, ValueError):
+                _roll_back(connection)
+                raise
+            try:
+                connection.exec_driver_sql("COMMIT")
+            except sa.exc.SQLAlchemyError as error:
+                connection.invalidate()
+                raise _Failed(error, is_lost=False) from error
+            return answer
+
+
+class _Failed(Exception):
+    """A driver's error, with what is known about its connection."""
+
+    def __init__(self, orig: Exception, *, is_lost: bool) -> None:
+        super().__init__(str(orig))
+        self.orig = orig
+        self.is_lost = is_lost
+
+
+class _Outage:
+    """Says once that a database is away, and once that it is back."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._is_on = False
+
+    def begin(self, error: Exception) -> None:
+        with self._lock:
+            was_on, self._is_on = self._is_on, True
+        if not was_on:
+            # Not the text of SQLAlchemy's own error, which is long and quotes the statement.
+            cause = getattr(error, "orig", None) or error
+            text = " ".join(str(cause).split())
+            _log.error("The database (%s) is not available: %s", self._name, text)
+
+    def end(self) -> None:
+        if not self._is_on:
+            return
+        with self._lock:
+            was_on, self._is_on = self._is_on, False
+        if was_on:
+            _log.info("The database (%s) is available again", self._name)
+
+
+@contextmanager
+def _clean(connection: sa.Connection) -> Iterator[None]:
+    """Drop the connection after what may have interrupted it in the middle of an answer."""
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, ValueError, _Failed):
+        raise
+    except BaseException:
+        if not connection.invalidated:
+            connection.invalidate()
+        raise
+
+
+def _roll_back(connection: sa.Connection) -> None:
+    try:
+        if not connection.invalidated:
+            connection.exec_driver_sql("ROLLBACK")
+    except sa.exc.SQLAlchemyError:
+        connection.invalidate()
+
+
+def _may_be_repeated(error: Exception) -> bool:
+    """Whether nothing has been done, and another attempt may do it."""
+    if isinstance(error, _Failed):
+        is_lost = error.is_lost
+    else:
+        is_lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    return is_lost or _was_rolled_back(getattr(error, "orig", None))
+
+
+def _was_rolled_back(error: Any) -> bool:
+    """Whether the database chose this transaction to end a deadlock."""
+    if getattr(error, "sqlstate", None) in _POSTGRES_ROLLED_BACK:
+        return True
+    return getattr(error, "args", ())[:1] == (_MYSQL_ROLLED_BACK,)

@@ -1,0 +1,1 @@
+"""Methods for accounts, to be re-exported one by one: ``import toto.methods.account.login``."""

@@ -1,0 +1,22 @@
+"""Create an account and log in: parameters ``user_id`` and ``password``.
+
+Of the other parameters those named by the option ``account_fields`` become properties of the
+account; the rest is ignored. The result is that of ``account.login``.
+"""
+
+from typing import Any
+
+from toto.invocation import requires
+from toto.methods.account.login import login_fields, one_value
+
+
+@requires("user_id", "password")
+def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
+    """Create an account and a session for it."""
+    user_id = one_value(parameters, "user_id")
+    password = one_value(parameters, "password")
+    allowed = handler.db_connection.account_fields
+    properties = {name: parameters[name] for name in allowed if name in parameters}
+    handler.db_connection.create_account(user_id, password, properties)
+    # The password was set a moment ago; to verify it would only take time.
+    return login_fields(handler.create_session(user_id, password, verify_password=False))

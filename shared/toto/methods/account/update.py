@@ -1,0 +1,62 @@
+"""Change the account of the session's user.
+
+Parameters are the properties to set, of those named by the option ``account_fields``. With
+``new_password``, and the present one as ``password``, the password is changed: all of the user's
+sessions end and a new one is made, whose fields are in the result as in that of ``account.login``.
+``user_id`` may be given, but only as the session's own user.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from toto._core.stores.store import RESERVED_PROPERTIES
+from toto._core.stores.user_ids import normalise_user_id
+from toto.exceptions import (
+    ERROR_MISSING_PARAMS,
+    ERROR_NOT_AUTHORIZED,
+    ERROR_USER_NOT_FOUND,
+    TotoException,
+)
+from toto.invocation import authenticated
+from toto.methods.account.login import login_fields, one_value
+
+_NOT_PROPERTIES = {"user_id", "password", "new_password"}
+_NAMES_SHOWN = 10
+_NAME_LENGTH_SHOWN = 64
+
+
+@authenticated
+def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
+    """Change the account, all that is asked for or nothing."""
+    user_id = handler.session.user_id
+    if not isinstance(parameters, Mapping):
+        parameters = {}
+    if "user_id" in parameters and normalise_user_id(one_value(parameters, "user_id")) != user_id:
+        raise TotoException(ERROR_NOT_AUTHORIZED, "Not authorized")
+    properties = _properties(parameters, handler.db_connection.account_fields)
+    if "new_password" not in parameters:
+        if properties and not handler.db_connection.update_properties(user_id, properties):
+            raise TotoException(ERROR_USER_NOT_FOUND, "Invalid user ID or password")
+        return {"updated_fields": sorted(properties)}
+    if "password" not in parameters:
+        raise TotoException(ERROR_MISSING_PARAMS, "Missing parameters: password")
+    handler.db_connection.change_password(
+        user_id,
+        one_value(parameters, "password"),
+        one_value(parameters, "new_password"),
+        address=handler.request.remote_ip,
+        properties=properties,
+    )
+    session = handler.create_session(user_id, verify_password=False)
+    return {"updated_fields": sorted([*properties, "password"]), **login_fields(session)}
+
+
+def _properties(parameters: Mapping[str, Any], account_fields: tuple[str, ...]) -> dict[str, Any]:
+    """Return the properties to set, if clients may set all of them."""
+    allowed = set(account_fields) - RESERVED_PROPERTIES
+    properties = {name: parameters[name] for name in parameters if name not in _NOT_PROPERTIES}
+    refused = sorted(str(name)[:_NAME_LENGTH_SHOWN] for name in properties if name not in allowed)
+    if refused:
+        names = ", ".join(refused[:_NAMES_SHOWN])
+        raise TotoException(ERROR_NOT_AUTHORIZED, f"Not authorized to set: {names}")
+    return properties

@@ -6,14 +6,21 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import zmq
 
 from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
+from toto._core.parameters import decode_parameters
+from toto._core.request_signatures import RequestSignatures
 from toto._core.siblings import process_endpoint
+from toto._core.startup import StartupError, run_startup_function
+from toto._core.stores.open import Stores, open_stores
 from toto._core.supervisor import EXIT_STARTUP
+from toto_gateway.admission import Admission
+from toto_gateway.authentication import Authenticator
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.links import WorkerLinks
@@ -22,6 +29,10 @@ from toto_gateway.http.front import CallFront, FrontState
 from toto_gateway.http.probes import Probes
 from toto_gateway.pipeline import Pipeline, PipelineSettings
 from toto_gateway.server import GatewayServer
+from toto_gateway.session_answers import SessionAnswers
+from toto_gateway.sessions.cookies import SessionCookie
+from toto_gateway.sessions.csrf import CsrfPolicy
+from toto_gateway.sessions.gateway_sessions import GatewaySessions, open_gateway_sessions
 from toto_gateway.settings import GatewaySettings
 
 __all__ = ["make_server", "run_gateway_process"]
@@ -33,6 +44,7 @@ GC_THRESHOLDS = (20_000, 20, 20)
 
 def make_server(
     settings: GatewaySettings,
+    stores: Stores,
     sockets: Sequence[socket.socket],
     *,
     worker_address: str,
@@ -42,6 +54,7 @@ def make_server(
 
     Args:
         settings: the command's options.
+        stores: accounts and sessions, as the startup function left them.
         sockets: listening sockets.
         worker_address: endpoint of the first gateway process.
         index: which gateway process this is.
@@ -55,35 +68,67 @@ def make_server(
         loop=asyncio.get_running_loop(),
         queue_max=settings.queue_max,
     )
-    decoder = Decoder(
-        formats,
-        root=settings.root,
-        method_select=settings.method_select,
-        batch_max=settings.batch_max,
-    )
-    pipeline = Pipeline(
-        pool,
-        decoder,
-        PipelineSettings(
-            request_timeout_seconds=settings.request_timeout,
-            http_statuses=settings.error_status == "http",
-            access_log=settings.access_log,
-        ),
-    )
+    sessions = open_gateway_sessions(settings, stores)
     state = FrontState()
     front = CallFront(
-        pipeline,
+        _make_pipeline(settings, formats, pool, sessions),
         Probes(is_draining=lambda: state.is_draining, worker_count=lambda: pool.worker_count),
-        CorsPolicy(settings.allow_origin),
+        CorsPolicy(
+            settings.allow_origin,
+            with_credentials=settings.use_cookies,
+            with_nonces=settings.hmac_enabled and settings.hmac_scheme == "v2",
+        ),
         max_body_bytes=settings.max_body_size,
         state=state,
     )
     return GatewayServer(
         front,
         pool,
+        sessions,
         sockets,
         state=state,
         graceful_timeout_seconds=settings.graceful_timeout,
+    )
+
+
+def _make_pipeline(
+    settings: GatewaySettings,
+    formats: FormatRegistry,
+    pool: DispatchClient,
+    sessions: GatewaySessions,
+) -> Pipeline:
+    decoder = Decoder(
+        formats,
+        root=settings.root,
+        method_select=settings.method_select,
+        batch_max=settings.batch_max,
+    )
+    signatures = RequestSignatures.of(settings)
+    cookie = _make_cookie(settings)
+    authenticator = Authenticator(sessions.loader, signatures, sessions.count_hit)
+    read_parameters = partial(decode_parameters, formats=formats)
+    return Pipeline(
+        pool,
+        decoder,
+        Admission(authenticator, pool.policy_of, read_parameters, cookie),
+        SessionAnswers(signatures, cookie, sessions.loader, sessions.update),
+        CsrfPolicy(settings.allow_origin) if settings.use_cookies else None,
+        PipelineSettings(
+            request_timeout_seconds=settings.request_timeout,
+            http_statuses=settings.error_status == "http",
+            access_log=settings.access_log,
+        ),
+    )
+
+
+def _make_cookie(settings: GatewaySettings) -> SessionCookie | None:
+    if not settings.use_cookies:
+        return None
+    return SessionCookie(
+        domain=settings.cookie_domain,
+        is_secure=settings.secure_cookies,
+        root=settings.root,
+        secret=settings.cookie_secret,
     )
 
 
@@ -96,6 +141,14 @@ def run_gateway_process(
 ) -> int:
     """Run in a fork of the supervisor; return the exit code."""
     configure_logging(f"gateway-{index}", level=settings.log_level, log_format=settings.log_format)
+    stores = open_stores(settings)
+    try:
+        run_startup_function(
+            settings.startup_function, app_dir=settings.app_dir, db_connection=stores.connection
+        )
+    except StartupError as error:
+        sys.stderr.write(f"{error.traceback_text}toto-gateway: error: {error}\n")
+        return EXIT_STARTUP
 
     # What is loaded by now stays; and a gateway makes few cycles, so look for them less often.
     # Measured: a 2 MiB body of a million values decodes in 0.2 s instead of 0.6 s.
@@ -103,7 +156,7 @@ def run_gateway_process(
     gc.set_threshold(*GC_THRESHOLDS)
 
     async def serve() -> None:
-        server = make_server(settings, sockets, worker_address=worker_address, index=index)
+        server = make_server(settings, stores, sockets, worker_address=worker_address, index=index)
         await server.serve(on_ready=context.ready, parent_pipe=context.parent_pipe)
 
     try:

@@ -1,14 +1,23 @@
 """Many calls in one request: run side by side, each key answered, whatever befalls the others."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from toto._core.failure import Failure
 from toto._core.formats.format import Format
 from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES, Mode
 from toto_gateway.dispatch.pending import CallRequest
 from toto_gateway.dispatch.replies import Answer, ByteBudget, CallPool, Piece, Reply
+from toto_gateway.session_answers import MemberSession
 
-__all__ = ["run_batch"]
+__all__ = ["MemberAnswer", "run_batch"]
+
+
+class MemberAnswer(NamedTuple):
+    """How one member ended: its envelope, and what it did to the session."""
+
+    document: bytes
+    session: MemberSession = MemberSession(None, False)
 
 
 async def run_batch(
@@ -17,8 +26,8 @@ async def run_batch(
     *,
     body_format: Format,
     request_id: str,
-) -> bytes:
-    """Run the members and return the finished batch envelope.
+) -> dict[str, MemberAnswer]:
+    """Run the members and return how each ended.
 
     Args:
         pool: runs the calls.
@@ -38,39 +47,45 @@ async def run_batch(
             reply = Reply(pool, budget)
             started.append((key, reply))
             reply.start(member)
-        envelopes: list[tuple[str, bytes]] = []
+        answers: dict[str, MemberAnswer] = {}
         for key, outcome in started:
-            document = await _document_of(outcome, body_format, budget)
-            if isinstance(document, Failure):
-                document = body_format.error(document.as_error(request_id))
-            envelopes.append((key, document))
-        return body_format.join_batch(envelopes)
+            answer = await _answer_of(outcome, body_format, budget)
+            if isinstance(answer, Failure):
+                answer = MemberAnswer(body_format.error(answer.as_error(request_id)))
+            answers[key] = answer
+        return answers
     finally:
         for _, outcome in started:
             if isinstance(outcome, Reply):
                 outcome.close()
 
 
-async def _document_of(
+async def _answer_of(
     outcome: Reply | Failure, body_format: Format, budget: ByteBudget
-) -> bytes | Failure:
+) -> MemberAnswer | Failure:
     if isinstance(outcome, Failure):
         return outcome
     return await _envelope_of(outcome, body_format, budget)
 
 
-async def _envelope_of(reply: Reply, body_format: Format, budget: ByteBudget) -> bytes | Failure:
+async def _envelope_of(
+    reply: Reply, body_format: Format, budget: ByteBudget
+) -> MemberAnswer | Failure:
     event = await reply.next()
     if isinstance(event, Failure):
         return event
     if isinstance(event, Answer):
-        return Failure.raw_in_batch() if event.head.mode == Mode.RAW else event.body
+        if event.head.mode == Mode.RAW:
+            return Failure.raw_in_batch()
+        return _member_answer(event, event.body)
     if event.head.mode == Mode.RAW:  # type: ignore[union-attr]  # a stream begins with its start
         return Failure.raw_in_batch()
     return await _gather_items(reply, body_format, budget)
 
 
-async def _gather_items(reply: Reply, body_format: Format, budget: ByteBudget) -> bytes | Failure:
+async def _gather_items(
+    reply: Reply, body_format: Format, budget: ByteBudget
+) -> MemberAnswer | Failure:
     """Return the envelope whose result is the list of a generator's items."""
     items: list[bytes] = []
     parts: list[bytes] = []
@@ -87,7 +102,12 @@ async def _gather_items(reply: Reply, body_format: Format, budget: ByteBudget) -
             reply.credit(uncredited)
             uncredited = 0
     if isinstance(event, Answer):
-        return event.body if event.code else body_format.join_list(items)
+        return _member_answer(event, event.body if event.code else body_format.join_list(items))
     if isinstance(event, Failure):
         return event
     raise TypeError("a stream begins twice")
+
+
+def _member_answer(answer: Answer, document: bytes) -> MemberAnswer:
+    head = answer.head
+    return MemberAnswer(document, MemberSession(head.session, head.is_session_ended))

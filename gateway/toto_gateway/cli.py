@@ -16,8 +16,12 @@ from tornado.netutil import bind_sockets
 from toto._core.child import ChildContext, ChildSpec, Command, follow_parent
 from toto._core.command import build_command
 from toto._core.command import main as run_command
+from toto._core.key_generation import generate_keys_text
 from toto._core.logs import configure_logging
+from toto._core.settings import as_environment
 from toto._core.siblings import process_endpoint
+from toto._core.stores.open import preload
+from toto._core.stores.settings import StoreSettings
 from toto._core.supervisor import EXIT_STARTUP, Supervisor
 from toto_gateway.app import run_gateway_process
 from toto_gateway.server import CANCEL_SECONDS
@@ -37,7 +41,7 @@ def make_command(
     keywords: Mapping[str, object] | None = None, conf_path: Path | str | None = None
 ) -> click.Command:
     """Return the command, with option values from code below those of conf file and shell."""
-    return build_command(
+    command = build_command(
         "toto-gateway",
         GatewaySettings,
         serve,
@@ -45,11 +49,29 @@ def make_command(
         keywords=keywords,
         conf_path=conf_path,
     )
+    command.params.append(
+        click.Option(
+            ["--generate-keys"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_keys,
+            help="Print new secret keys as lines for a conf file and exit.",
+        )
+    )
+    return command
+
+
+def _show_keys(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted:
+        click.echo(generate_keys_text(), nl=False)
+        context.exit()
 
 
 def serve(settings: GatewaySettings) -> int:
     """Run the gateway processes and local workers until a signal; return the exit code."""
     parent = follow_parent(os.environ)
+    preload(settings)
     configure_logging("gateway", level=settings.log_level, log_format=settings.log_format)
     try:
         sockets = bind_sockets(settings.port, settings.host or None, backlog=BACKLOG)
@@ -85,7 +107,9 @@ def _supervisor(
         for index in range(settings.processes)
     ]
     if settings.workers:
-        command = Command(_worker_arguments(settings, worker_address))
+        # By the environment, since everybody on the host can read a command line.
+        environment = as_environment(settings, StoreSettings)
+        command = Command(_worker_arguments(settings, worker_address), environment)
         specs.append(ChildSpec(name="workers", stage=WORKER_STAGE, start=command))
 
     def say_ready() -> None:
@@ -123,6 +147,4 @@ def _worker_arguments(settings: GatewaySettings, worker_address: str) -> list[st
         f"--app-dir={settings.app_dir}",
         f"--graceful-timeout={settings.graceful_timeout}",
         "--debug" if settings.debug else "--no-debug",
-        f"--log-level={settings.log_level}",
-        f"--log-format={settings.log_format}",
     ]

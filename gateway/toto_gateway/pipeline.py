@@ -9,11 +9,16 @@ from toto._core.formats.format import Format
 from toto._core.logs import REQUEST_ID
 from toto._wire.constants import Mode
 from toto._wire.messages import Head, RequestInfo
+from toto.exceptions import ERROR_NOT_AUTHORIZED
+from toto_gateway.admission import Admission
+from toto_gateway.authentication import Caller
 from toto_gateway.batch import run_batch
 from toto_gateway.decoding import BatchCall, Decoder, RequestRefused, SingleCall
 from toto_gateway.dispatch.pending import CallRequest
 from toto_gateway.dispatch.replies import Answer, CallPool, Reply, StreamStart
 from toto_gateway.request import Request, Responder
+from toto_gateway.session_answers import SessionAnswers
+from toto_gateway.sessions.csrf import CsrfPolicy, CsrfProblem
 from toto_gateway.streaming.framing import Framing, RawFraming, framing_for
 from toto_gateway.streaming.response import StreamWriter
 
@@ -49,12 +54,26 @@ class Pipeline:
     Args:
         pool: where calls run.
         decoder: reads requests.
+        admission: tells as whom a call runs, if at all.
+        session_answers: signs answers and carries sessions back.
+        csrf: judges requests in cookie mode.
         settings: time limit and statuses.
     """
 
-    def __init__(self, pool: CallPool, decoder: Decoder, settings: PipelineSettings) -> None:
+    def __init__(
+        self,
+        pool: CallPool,
+        decoder: Decoder,
+        admission: Admission,
+        session_answers: SessionAnswers,
+        csrf: CsrfPolicy | None,
+        settings: PipelineSettings,
+    ) -> None:
         self._pool = pool
         self._decoder = decoder
+        self._admission = admission
+        self._session_answers = session_answers
+        self._csrf = csrf
         self._settings = settings
 
     async def handle(self, request: Request, responder: Responder, headers: Headers) -> None:
@@ -94,14 +113,25 @@ class Pipeline:
         headers: Headers,
         failure: Failure,
         body_format: Format | None = None,
+        *,
+        status: int = 0,
     ) -> None:
-        """Answer with an error of the gateway's own, in the request's format."""
+        """Answer with an error of the gateway's own, in the request's format.
+
+        Args:
+            request: what is refused.
+            responder: for it.
+            headers: to put into the response besides those of the answer itself.
+            failure: the error.
+            body_format: the format, if it is known already.
+            status: the HTTP status, if it is not the one of the error's code.
+        """
         body_format = body_format or self._decoder.format_of(request)
         headers = [*headers, ("Content-Type", body_format.content_type)]
         if failure.retry_after_seconds:
             headers.append(("Retry-After", str(failure.retry_after_seconds)))
         document = body_format.error(failure.as_error(request.request_id))
-        status = status_of(failure.code, http_statuses=self._settings.http_statuses)
+        status = status or status_of(failure.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, document)
 
     def _refuse_or_abort(self, request: Request, responder: Responder, headers: Headers) -> None:
@@ -112,6 +142,10 @@ class Pipeline:
             responder.abort()
 
     async def _answer(self, request: Request, responder: Responder, headers: Headers) -> None:
+        problem = None if self._csrf is None else self._csrf.problem(request)
+        if problem is not None:
+            self._refuse_forged(request, responder, headers, problem)
+            return
         call = self._decoder.decode(request)
         if isinstance(call, BatchCall):
             await self._answer_batch(request, call, responder, headers)
@@ -121,17 +155,31 @@ class Pipeline:
         else:
             await self._answer_single(request, call, responder, headers)
 
+    def _refuse_forged(
+        self, request: Request, responder: Responder, headers: Headers, problem: CsrfProblem
+    ) -> None:
+        if problem is CsrfProblem.VERB:
+            responder.send(405, [*headers, ("Allow", "POST, OPTIONS")], b"")
+        elif problem is CsrfProblem.CONTENT_TYPE:
+            self.refuse(request, responder, headers, Failure.unsupported_media_type())
+        else:
+            failure = Failure(ERROR_NOT_AUTHORIZED, problem.value)
+            self.refuse(request, responder, headers, failure, status=403)
+
     async def _answer_single(
         self, request: Request, call: SingleCall, responder: Responder, headers: Headers
     ) -> None:
+        caller = await self._admission.admit(request, call)
+        if isinstance(caller, Failure):
+            raise RequestRefused(caller, call.body_format)
         reply = Reply(self._pool)
         try:
-            reply.start(self._call_request(request, call))
+            reply.start(self._call_request(request, call, caller))
             event = await reply.next()
             if isinstance(event, StreamStart):
                 await self._stream(request, call, reply, responder, headers, event.head)
             elif isinstance(event, Answer):
-                self._send_answer(event, call.body_format, responder, headers)
+                self._send_answer(request, event, call.body_format, responder, headers)
             elif isinstance(event, Failure):
                 self.refuse(request, responder, headers, event, call.body_format)
         finally:
@@ -140,23 +188,37 @@ class Pipeline:
     async def _answer_batch(
         self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
     ) -> None:
-        members = [
-            (
-                key,
-                member
-                if isinstance(member, Failure)
-                else self._call_request(request, member, batch_key=key),
-            )
-            for key, member in batch.members.items()
-        ]
-        document = await run_batch(
-            self._pool, members, body_format=batch.body_format, request_id=request.request_id
+        body_format, request_id = batch.body_format, request.request_id
+        caller, admitted = await self._admission.admit_batch(request, batch)
+        calls: list[tuple[str, CallRequest | Failure]] = []
+        for key, member in batch.members.items():
+            whose = admitted[key]
+            if isinstance(member, Failure):
+                calls.append((key, member))
+            elif isinstance(whose, Failure):
+                calls.append((key, whose))
+            else:
+                calls.append((key, self._call_request(request, member, whose, batch_key=key)))
+        answers = await run_batch(self._pool, calls, body_format=body_format, request_id=request_id)
+        settled = await self._session_answers.settle(
+            caller.record, {key: answer.session for key, answer in answers.items()}
         )
-        content_type = ("Content-Type", batch.body_format.content_type)
-        responder.send(200, [*headers, content_type], document)
+        unsaved = body_format.error(Failure.unavailable().as_error(request_id))
+        document = body_format.join_batch(
+            (key, unsaved if key in settled.unsaved else answer.document)
+            for key, answer in answers.items()
+        )
+        if settled.session is not None:
+            session = body_format.encode_item(settled.session.as_object())
+            document = body_format.with_session(document, session)
+        headers = [*headers, ("Content-Type", body_format.content_type)]
+        headers += self._session_answers.headers(
+            request, settled.session, document, is_ended=settled.is_ended
+        )
+        responder.send(200, headers, document)
 
     def _call_request(
-        self, request: Request, call: SingleCall, *, batch_key: str | None = None
+        self, request: Request, call: SingleCall, caller: Caller, *, batch_key: str | None = None
     ) -> CallRequest:
         info = RequestInfo(
             request_id=request.request_id,
@@ -167,6 +229,7 @@ class Pipeline:
             content_type=call.content_type,
             body_format=call.body_format.name,
             batch_key=batch_key,
+            session=caller.info,
         )
         return CallRequest(
             call.method,
@@ -177,10 +240,19 @@ class Pipeline:
         )
 
     def _send_answer(
-        self, answer: Answer, body_format: Format, responder: Responder, headers: Headers
+        self,
+        request: Request,
+        answer: Answer,
+        body_format: Format,
+        responder: Responder,
+        headers: Headers,
     ) -> None:
         head = answer.head
         headers = [*headers, *head.headers, ("Content-Type", _content_type(head, body_format))]
+        if head.session is not None or head.is_session_ended:
+            headers += self._session_answers.headers(
+                request, head.session, answer.body, is_ended=head.is_session_ended
+            )
         status = head.status or status_of(answer.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, answer.body)
 
@@ -199,6 +271,9 @@ class Pipeline:
             framing = framing_for(request.header("accept"), call.body_format)
         content_type = ("Content-Type", framing.content_type)
         headers = [*headers, *head.headers, content_type, *STREAM_HEADERS]
+        headers += self._session_answers.cookie_headers(
+            head.session, is_ended=head.is_session_ended
+        )
         status = head.status or 200
         if request.verb == "HEAD" or status in BODILESS_STATUSES:
             # A body behind such a head would be read as the next response.

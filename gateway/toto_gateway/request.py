@@ -31,6 +31,10 @@ class Request:
                 return value
         return ""
 
+    def header_map(self) -> dict[str, str]:
+        """Return the headers by lower-case name; of repeated ones the first."""
+        return {name.lower(): value for name, value in reversed(self.headers)}
+
     @property
     def path(self) -> str:
         """The URI up to the question mark."""

@@ -62,12 +62,20 @@ class Pool(Protocol):
         """Let all workers go."""
 
 
+class Sessions(Protocol):
+    """The part of the sessions that the server closes."""
+
+    async def close(self) -> None:
+        """End all connections to the stores."""
+
+
 class GatewayServer:
     """Serves until it is told to stop, then drains.
 
     Args:
         front: makes delegates for requests.
         pool: the workers.
+        sessions: the stores.
         sockets: listening, inherited from the supervisor.
         state: shared with the front.
         graceful_timeout_seconds: what running requests may take at the end.
@@ -77,6 +85,7 @@ class GatewayServer:
         self,
         front: CallFront,
         pool: Pool,
+        sessions: Sessions,
         sockets: Sequence[socket.socket],
         *,
         state: FrontState,
@@ -84,6 +93,7 @@ class GatewayServer:
     ) -> None:
         self._front = front
         self._pool = pool
+        self._sessions = sessions
         self._sockets = sockets
         self._state = state
         self._graceful_timeout_seconds = graceful_timeout_seconds
@@ -116,6 +126,7 @@ class GatewayServer:
             await self._drain()
         finally:
             self._pool.close()
+            await self._sessions.close()
 
     async def _drain(self) -> None:
         """Fail readiness, take no new connections, finish, cancel: each step bounded."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
-from toto._core.log_settings import LogSettings
-from toto._core.settings import SettingsError, option
+from toto._core.settings import Secret, SettingsError, option
+from toto._core.stores.settings import StoreSettings, check_store_settings
 
 __all__ = ["GatewaySettings", "check_gateway_settings"]
 
 _ROOT = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+")
+_DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _WORKER_PATH_BYTES_MAX = 100
 _PROCESSES_MAX = 64
 
@@ -29,7 +30,7 @@ def _url_prefix() -> kinds.Kind[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings(LogSettings):
+class GatewaySettings(StoreSettings):
     """Serve Python methods over HTTP and run the calls in worker processes."""
 
     port: int = option(
@@ -71,7 +72,7 @@ class GatewaySettings(LogSettings):
         unit="threads",
         help="Plain calls that each local worker runs at once.",
     )
-    app_dir: Path = option(  # noqa: RUF009  # option() makes a field
+    app_dir: Path = option(
         Path("."),
         kind=kinds.path(),
         help="Folder put first on the import path of local workers.",
@@ -109,6 +110,29 @@ class GatewaySettings(LogSettings):
         False,
         kind=kinds.flag(),
         help="Accept and answer application/bson; needs `pip install toto-gateway[bson]`.",
+    )
+    use_cookies: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Take the session id from a cookie too, and set it. Calls must then be POST "
+        "with a content type, from pages of this origin or of `allow_origin`.",
+    )
+    cookie_secret: Secret = option(
+        Secret(""),
+        kind=kinds.secret(),
+        help="Key that signs the cookie.",
+        default_help="none: the cookie is not signed",
+    )
+    secure_cookies: bool = option(
+        True,
+        kind=kinds.flag(),
+        help="Let browsers send the cookie over TLS only; false is for development.",
+    )
+    cookie_domain: str = option(
+        "",
+        kind=kinds.text(),
+        help="Domain of the cookie, such as example.com.",
+        default_help="the host that set it",
     )
     max_body_size: int = option(
         2 * 2**20,
@@ -173,7 +197,9 @@ def check_gateway_settings(settings: GatewaySettings) -> None:
         )
     if settings.workers and not os.path.isdir(settings.app_dir):
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")
+    check_store_settings(settings)
     _check_allow_origin(settings.allow_origin)
+    _check_sessions(settings)
     if settings.worker_address:
         _check_worker_address(settings.worker_address, settings.worker_plaintext)
 
@@ -187,6 +213,21 @@ def _check_allow_origin(allow_origin: str) -> None:
                 f"allow_origin must be *, or origins such as https://example.com without a path, "
                 f"not {origin.strip()!r}"
             )
+
+
+def _check_sessions(settings: GatewaySettings) -> None:
+    if settings.use_cookies and settings.allow_origin == "*":
+        raise SettingsError(
+            'allow_origin = "*" would let every page act as the user whose cookie the browser '
+            "sends: name the origins, or do not use_cookies"
+        )
+    if settings.cookie_domain and not _DOMAIN.fullmatch(settings.cookie_domain):
+        raise SettingsError(
+            f"cookie_domain must be a domain such as example.com, not {settings.cookie_domain!r}"
+        )
+    remembers_nonces = settings.database != "none" or settings.session_cache == "redis"
+    if settings.hmac_enabled and settings.hmac_scheme == "v2" and not remembers_nonces:
+        raise SettingsError("hmac_scheme = v2 needs a database that remembers nonces")
 
 
 def _check_worker_address(address: str, is_plaintext_allowed: bool) -> None:

@@ -11,6 +11,7 @@ from toto._core.child import ChildSpec, follow_parent
 from toto._core.command import build_command
 from toto._core.command import main as run_command
 from toto._core.logs import configure_logging
+from toto._core.stores.open import preload
 from toto._core.supervisor import Supervisor
 from toto_worker.service import CANCEL_SECONDS, run_worker_process
 from toto_worker.settings import WorkerSettings, check_worker_settings
@@ -35,6 +36,7 @@ def make_command(
 def serve(settings: WorkerSettings) -> int:
     """Run the worker processes until a signal; return the exit code."""
     parent = follow_parent(os.environ)
+    preload(settings)
     configure_logging("worker", level=settings.log_level, log_format=settings.log_format)
     specs = []
     for index in range(settings.workers):

@@ -14,13 +14,14 @@ from typing import Any
 from toto._core.failure import Failure
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import REQUEST_ID
+from toto._core.parameters import decode_parameters
 from toto._wire.constants import Lane
 from toto._wire.messages import Call
 from toto.handler import BatchHandlerProxy, Request, TotoHandler
 from toto_worker.call import WorkerCall
 from toto_worker.methods import Method, MethodKind, MethodTable
-from toto_worker.parameters import decode_parameters
 from toto_worker.response import CallResponse
+from toto_worker.sessions import CallSessions, SessionServices
 from toto_worker.transport import Transport
 from toto_worker.window import CallCancelled
 
@@ -35,6 +36,7 @@ class _Run:
     method: Method
     handler: TotoHandler | BatchHandlerProxy
     response: CallResponse
+    sessions: CallSessions
 
     @property
     def request_id(self) -> str:
@@ -47,6 +49,7 @@ class Executor:
     Args:
         methods: what may be called.
         formats: how parameters are decoded and results encoded.
+        sessions: accounts, sessions and signatures.
         threads: how many methods run in threads at once.
         loop: the loop for coroutines; it runs in the main thread.
         debug: tell clients the text of unexpected exceptions.
@@ -57,11 +60,13 @@ class Executor:
         methods: MethodTable,
         formats: FormatRegistry,
         *,
+        sessions: SessionServices,
         threads: int,
         loop: asyncio.AbstractEventLoop,
         debug: bool,
     ) -> None:
         self._methods = methods
+        self._session_services = sessions
         self._formats = formats
         self._loop = loop
         self._debug = debug
@@ -91,16 +96,17 @@ class Executor:
         message = call.message
         method = self._methods.get(message.method)
         body_format = self._formats.by_name(message.request.body_format) or self._formats.json
+        sessions = self._session_services.for_call(message.request, call.body())
         response = CallResponse(
-            call, self._transport, body_format, loop=self._loop, debug=self._debug
+            call, self._transport, body_format, sessions, loop=self._loop, debug=self._debug
         )
         failure = _reason_not_to_start(call, method)
         if failure is not None or method is None:
             response.refuse(failure or Failure.invalid_method(message.method))
             response.close(0)
             return
-        handler = _make_handler(call, response, body_format.content_type)
-        run = _Run(call, method, handler, response)
+        handler = _make_handler(call, response, sessions, body_format.content_type)
+        run = _Run(call, method, handler, response, sessions)
         if message.lane == Lane.THREAD:
             self._queue.put(run)
         else:
@@ -165,6 +171,10 @@ class Executor:
         started = time.perf_counter_ns()
         try:
             parameters = decode_parameters(run.handler.request, self._formats)
+            if run.method.policy:
+                # The decorators may need the database, for which the loop must not wait.
+                policy = run.method.policy
+                await self._loop.run_in_executor(None, run.sessions.prepare, policy)
             result = run.method.invoke(run.handler, parameters)
             if inspect.isasyncgen(result):
                 await _stream_async(result, run)
@@ -259,7 +269,7 @@ def _reason_not_to_start(call: WorkerCall, method: Method | None) -> Failure | N
 
 
 def _make_handler(
-    call: WorkerCall, response: CallResponse, response_type: str
+    call: WorkerCall, response: CallResponse, sessions: CallSessions, response_type: str
 ) -> TotoHandler | BatchHandlerProxy:
     message: Call = call.message
     info = message.request
@@ -271,6 +281,7 @@ def _make_handler(
     handler = TotoHandler(
         request,
         response,
+        sessions,
         request_id=info.request_id,
         response_type=response_type,
         deadline=call.deadline,

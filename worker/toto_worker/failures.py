@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from toto._core.failure import Failure
+from toto._core.failure import Failure, error_fields
 from toto._core.formats.errors import MalformedBody, NotSerializable
 from toto._core.logs import REQUEST_ID
 from toto.exceptions import ERROR_SERVER, TotoException
@@ -25,10 +25,8 @@ def error_object(error: BaseException, *, request_id: str, debug: bool) -> dict[
         # A subclass may have forgotten to call __init__, or use a code of another type.
         code = getattr(error, "code", ERROR_SERVER)
         is_integer = isinstance(code, int) and not isinstance(code, bool)
-        return {
-            "code": code if is_integer else ERROR_SERVER,
-            "value": getattr(error, "value", None),
-        }
+        value = getattr(error, "value", None)
+        return error_fields(code if is_integer else ERROR_SERVER, value, request_id)
     if isinstance(error, MalformedBody):
         return Failure.malformed(str(error)).as_error(request_id)
     if isinstance(error, NotSerializable):

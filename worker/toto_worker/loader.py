@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeGuard
 
-from toto_worker.methods import Method, MethodTable, first_doc_line, kind_of
+from toto_worker.methods import Method, MethodTable, first_doc_line, kind_of, policy_of
 
 __all__ = ["LoadError", "load_methods"]
 
@@ -163,6 +163,7 @@ class _Walk:
                 module=module.__name__,
                 on_connection_close=on_connection_close if callable(on_connection_close) else None,
                 doc=first_doc_line(invoke),
+                policy=policy_of(invoke),
             )
         )
 

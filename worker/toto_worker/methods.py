@@ -11,10 +11,10 @@ from enum import StrEnum
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-from toto._wire.constants import Lane
-from toto.invocation import ASYNCHRONOUS_ATTRIBUTE
+from toto._wire.constants import Lane, Policy
+from toto.invocation import ASYNCHRONOUS_ATTRIBUTE, POLICY_ATTRIBUTE
 
-__all__ = ["Method", "MethodKind", "MethodTable", "first_doc_line", "kind_of"]
+__all__ = ["Method", "MethodKind", "MethodTable", "first_doc_line", "kind_of", "policy_of"]
 
 _TORNADO_ATTRIBUTE = "__tornado_coroutine__"
 _LAYERS_MAX = 100
@@ -51,6 +51,7 @@ class Method:
     module: str
     on_connection_close: Callable[..., Any] | None = None
     doc: str = ""
+    policy: Policy = Policy.NONE
 
 
 class MethodTable(Mapping[str, Method]):
@@ -90,6 +91,16 @@ def kind_of(invoke: Callable[..., Any]) -> MethodKind:
             return kind
         is_asynchronous = is_asynchronous or _is_marked(layer, ASYNCHRONOUS_ATTRIBUTE)
     return MethodKind.ASYNCHRONOUS if is_asynchronous else MethodKind.FUNCTION
+
+
+def policy_of(invoke: Callable[..., Any]) -> Policy:
+    """Return what the decorators of ``invoke`` say of its caller's session."""
+    policy = Policy.NONE
+    for layer in _layers(invoke):
+        said = getattr(layer, POLICY_ATTRIBUTE, None)
+        if isinstance(said, Policy):
+            policy |= said
+    return policy
 
 
 def first_doc_line(invoke: Callable[..., Any]) -> str:

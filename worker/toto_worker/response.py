@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Generator
 from typing import Any, NamedTuple
 
-from toto._core.failure import Failure
+from toto._core.failure import Failure, is_retryable
 from toto._core.formats.errors import NotSerializable
 from toto._core.formats.format import Format
 from toto._wire.constants import (
@@ -19,6 +19,7 @@ from toto._wire.messages import Head
 from toto.exceptions import ERROR_SERVER
 from toto_worker.call import WorkerCall
 from toto_worker.failures import error_object, log_failure
+from toto_worker.sessions import CallSessions
 from toto_worker.transport import Transport
 
 __all__ = ["CallResponse"]
@@ -58,11 +59,13 @@ class CallResponse:
         call: WorkerCall,
         transport: Transport,
         body_format: Format,
+        sessions: CallSessions,
         *,
         loop: asyncio.AbstractEventLoop,
         debug: bool,
     ) -> None:
         self._call = call
+        self._sessions = sessions
         self._transport = transport
         self._format = body_format
         self._loop = loop
@@ -87,7 +90,7 @@ class CallResponse:
         if error is not None:
             self._end_now(self._encode_error(error))
         elif self._stream_mode is not None:
-            self._end_now(_Ending(0, None, b""))
+            self._end_now(self._end_of_stream())
         else:
             self._end_now(self._encode_result(result))
 
@@ -148,14 +151,16 @@ class CallResponse:
         if self._has_ended:
             return
         if self._stream_mode is not None:
-            self._set_ending(_Ending(0, None, b""))
+            self._set_ending(self._end_of_stream())
         else:
             self._set_ending(self._encode_result(result))
 
     def complete_stream(self) -> None:
         """The generator is at its end."""
-        mode = self._stream_mode
-        self._set_ending(_Ending(0, self._head(Mode.ITEMS) if mode is None else None, b""))
+        if self._stream_mode is None:
+            self._set_ending(_Ending(0, self._head(Mode.ITEMS), b""))
+        else:
+            self._set_ending(self._end_of_stream())
 
     def fail(self, error: BaseException) -> None:
         """The method raised: that is the answer, unless it gave one already."""
@@ -248,14 +253,30 @@ class CallResponse:
     # -- encoding
 
     def _head(self, mode: Mode) -> Head | None:
-        if mode is Mode.ENVELOPE and not self._status and not self._headers:
+        session, is_ended = self._sessions.answer(), self._sessions.is_own_ended
+        is_plain = not self._status and not self._headers and session is None and not is_ended
+        if mode is Mode.ENVELOPE and is_plain:
             return None
         content_type = self._content_type if mode is Mode.RAW else ""
-        return Head(mode, self._status, content_type, tuple(self._headers))
+        return Head(mode, self._status, content_type, tuple(self._headers), session, is_ended)
+
+    def _end_of_stream(self) -> _Ending:
+        session = self._sessions.answer()
+        if session is None or self._stream_mode is not Mode.ITEMS:
+            return _Ending(0, None, b"")
+        return _Ending(0, Head(Mode.ITEMS, session=session), b"")
+
+    def _with_session(self, document: bytes) -> bytes:
+        # That of a batch stands beside the members, and the gateway puts it there.
+        session = self._sessions.answer()
+        if session is None or self._call.message.request.batch_key is not None:
+            return document
+        encoded = self._format.encode_item(session.as_object())
+        return self._format.with_session(document, encoded)
 
     def _encode_result(self, result: Any) -> _Ending:
         try:
-            payload = self._format.result(result)
+            payload = self._with_session(self._format.result(result))
         except NotSerializable as error:
             return self._encode_error(error)
         if len(payload) > RESPONSE_BYTES_MAX:
@@ -277,6 +298,9 @@ class CallResponse:
         if len(payload) > (BODY_CHUNK_BYTES if is_streaming else RESPONSE_BYTES_MAX):
             info = {"code": info["code"], "value": "The error's value is too large."}
             payload = self._format.error(info)
+        payload = self._with_session(payload)
+        if is_retryable(info["code"]):
+            self.set_header("Retry-After", str(getattr(error, "retry_after_seconds", 1)))
         code = info["code"] if 0 < info["code"] <= CODE_MAX else ERROR_SERVER
         head = None if self._stream_mode is not None else self._head(Mode.ENVELOPE)
         return _Ending(code, head, payload)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
+from toto._core.request_signatures import RequestSignatures
+from toto._core.startup import StartupError, run_startup_function
 from toto._core.stopping import stop_wanted
+from toto._core.stores.open import open_stores
 from toto._core.supervisor import EXIT_STARTUP
 from toto._wire.messages import MethodInfo
 from toto_worker.executor import Executor
 from toto_worker.loader import LoadError, load_methods
+from toto_worker.sessions import SessionServices
 from toto_worker.settings import WorkerSettings
 from toto_worker.transport import Transport, TransportSettings
 
@@ -35,14 +39,21 @@ class WorkerProcess:
     Args:
         settings: the command's options.
         methods: what to serve.
+        sessions: accounts, sessions and signatures.
         on_live: called once, when the first gateway has accepted this worker.
     """
 
     def __init__(
-        self, settings: WorkerSettings, methods: "MethodTable", *, on_live: Callable[[], None]
+        self,
+        settings: WorkerSettings,
+        methods: "MethodTable",
+        sessions: SessionServices,
+        *,
+        on_live: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._methods = methods
+        self._sessions = sessions
         self._on_live = on_live
 
     async def serve(self, *, parent_pipe: int | None = None) -> None:
@@ -55,6 +66,7 @@ class WorkerProcess:
             FormatRegistry(
                 msgpack_enabled=True, bson_enabled=importlib.util.find_spec("bson") is not None
             ),
+            sessions=self._sessions,
             threads=settings.threads,
             loop=loop,
             debug=settings.debug,
@@ -63,7 +75,8 @@ class WorkerProcess:
             TransportSettings(
                 endpoints=settings.connect,
                 methods=tuple(
-                    MethodInfo(method.name, method.kind.lane) for method in self._methods.values()
+                    MethodInfo(method.name, method.kind.lane, method.policy)
+                    for method in self._methods.values()
                 ),
                 threads=settings.threads,
                 loop_slots=settings.coroutines,
@@ -110,6 +123,18 @@ def run_worker_process(settings: WorkerSettings, name: str, context: ChildContex
     except LoadError as error:
         sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")
         return EXIT_STARTUP
-    process = WorkerProcess(settings, methods, on_live=context.ready)
-    asyncio.run(process.serve(parent_pipe=context.parent_pipe))
+    stores = open_stores(settings)
+    try:
+        run_startup_function(
+            settings.startup_function, app_dir=settings.app_dir, db_connection=stores.connection
+        )
+    except StartupError as error:
+        sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")
+        return EXIT_STARTUP
+    sessions = SessionServices(stores.connection, RequestSignatures.of(settings))
+    process = WorkerProcess(settings, methods, sessions, on_live=context.ready)
+    try:
+        asyncio.run(process.serve(parent_pipe=context.parent_pipe))
+    finally:
+        stores.close()
     return 0

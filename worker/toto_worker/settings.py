@@ -6,8 +6,8 @@ from pathlib import Path
 
 from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
-from toto._core.log_settings import LogSettings
 from toto._core.settings import SettingsError, option
+from toto._core.stores.settings import StoreSettings, check_store_settings
 
 __all__ = ["WorkerSettings", "check_worker_settings"]
 
@@ -17,7 +17,7 @@ def _cpu_count() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings(LogSettings):
+class WorkerSettings(StoreSettings):
     """Run the methods of a package for gateways."""
 
     methods: str = option(
@@ -49,7 +49,7 @@ class WorkerSettings(LogSettings):
         unit="calls",
         help="Coroutine calls that each worker process runs at once.",
     )
-    app_dir: Path = option(  # noqa: RUF009  # option() makes a field
+    app_dir: Path = option(
         Path("."),
         kind=kinds.path(),
         help="Folder put first on the import path.",
@@ -97,5 +97,6 @@ def check_worker_settings(settings: WorkerSettings) -> None:
             parse_endpoint(address)
         except ValueError as error:
             raise SettingsError(f"connect has {address!r}, but an address must {error}") from error
+    check_store_settings(settings)
     if not os.path.isdir(settings.app_dir):
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")

@@ -101,6 +101,10 @@ class DispatchClient:
         """
         self._links.open()
 
+    def policy_of(self, method: str) -> int:
+        """Return what a method needs of its caller's session; 0 when no worker announced it."""
+        return self._scheduler.workers.policy_of(method)
+
     def submit(self, request: CallRequest, sink: ReplySink) -> PendingCall:
         """Start a call. Its answer, or the failure it ends with, goes to ``sink``."""
         now = self._loop.time()

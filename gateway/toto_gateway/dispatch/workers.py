@@ -143,6 +143,7 @@ class WorkerTable:
         self._workers: dict[int, WorkerView] = {}
         self._groups: dict[frozenset[tuple[str, int]], WorkerGroup] = {}
         self._known: dict[str, int] = {}
+        self._policies: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -163,6 +164,7 @@ class WorkerTable:
         worker = WorkerView(link, group)
         self._workers[link.epoch] = group.workers[link.epoch] = worker
         self._known.update(group.lanes)
+        self._policies.update((method.name, method.policy) for method in link.hello.methods)
         return worker
 
     def remove(self, worker: WorkerView) -> None:
@@ -182,6 +184,10 @@ class WorkerTable:
     def lane_of(self, method: str) -> int | None:
         """Return the lane of a method that some worker has ever announced."""
         return self._known.get(method)
+
+    def policy_of(self, method: str) -> int:
+        """Return what a method needs of its caller's session, by the worker that came last."""
+        return self._policies.get(method, 0)
 
     def groups_serving(self, method: str) -> list[WorkerGroup]:
         """Return the groups whose live workers serve ``method``."""

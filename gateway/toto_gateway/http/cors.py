@@ -7,6 +7,7 @@ ALLOW_HEADERS = (
     "x-toto-hmac, x-toto-session-id, origin, content-type, x-request-id, idempotency-key, "
     "traceparent"
 )
+NONCE_HEADERS = ", x-toto-timestamp, x-toto-nonce"
 EXPOSE_HEADERS = "x-toto-hmac, x-request-id, retry-after"
 PREFLIGHT_SECONDS = 600
 
@@ -16,9 +17,15 @@ class CorsPolicy:
 
     Args:
         allow_origin: empty (no other origin), ``*``, or origins separated by commas.
+        with_credentials: let pages of the listed origins send the session's cookie.
+        with_nonces: let them send the further headers of ``hmac_scheme = "v2"``.
     """
 
-    def __init__(self, allow_origin: str) -> None:
+    def __init__(
+        self, allow_origin: str, *, with_credentials: bool = False, with_nonces: bool = False
+    ) -> None:
+        self._with_credentials = with_credentials
+        self._allow_headers = ALLOW_HEADERS + (NONCE_HEADERS if with_nonces else "")
         self._origins = frozenset(o.strip().lower() for o in allow_origin.split(",") if o.strip())
         self._allows_all = "*" in self._origins
 
@@ -30,6 +37,8 @@ class CorsPolicy:
             return []
         elif origin.lower() in self._origins:
             allowed = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+            if self._with_credentials:
+                allowed.append(("Access-Control-Allow-Credentials", "true"))
         else:
             return [("Vary", "Origin")]
         return [*allowed, ("Access-Control-Expose-Headers", EXPOSE_HEADERS)]
@@ -40,7 +49,7 @@ class CorsPolicy:
         if any(name == "Access-Control-Allow-Origin" for name, _ in headers):
             headers += [
                 ("Access-Control-Allow-Methods", ALLOW_METHODS),
-                ("Access-Control-Allow-Headers", ALLOW_HEADERS),
+                ("Access-Control-Allow-Headers", self._allow_headers),
                 ("Access-Control-Max-Age", str(PREFLIGHT_SECONDS)),
             ]
         return [*headers, ("Allow", ALLOW_METHODS)]

@@ -1,0 +1,90 @@
+"""Which of a request's calls may run, and as whom."""
+
+from collections.abc import Callable
+from typing import Any
+
+from toto._core.failure import Failure
+from toto._core.formats.errors import MalformedBody
+from toto._wire.constants import Policy
+from toto.handler import Request as HandlerRequest
+from toto.invocation import take_session_id
+from toto_gateway.authentication import NOBODY, Authenticator, Caller
+from toto_gateway.credentials import presented_credential
+from toto_gateway.decoding import BatchCall, SingleCall
+from toto_gateway.request import Request
+from toto_gateway.sessions.cookies import SessionCookie
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Authenticates a request and holds its calls against their methods' policies.
+
+    Args:
+        authenticator: knows sessions and signatures.
+        policy_of: what the workers announced of a method; 0 for one that is unknown.
+        read_parameters: reads parameters, for the methods whose credential stands there; raises
+            MalformedBody.
+        cookie: where the credential stands in cookie mode.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        policy_of: Callable[[str], int],
+        read_parameters: Callable[[HandlerRequest], Any],
+        cookie: SessionCookie | None,
+    ) -> None:
+        self._authenticator = authenticator
+        self._policy_of = policy_of
+        self._read_parameters = read_parameters
+        self._cookie = cookie
+
+    async def admit(self, request: Request, call: SingleCall) -> Caller | Failure:
+        """Return as whom a call runs, or why it does not."""
+        policy = self._policy_of(call.method)
+        session_id = presented_credential(request, self._cookie)
+        if policy & Policy.PARAMETER:
+            given = self._in_parameters(request, call)
+            if isinstance(given, Failure):
+                return given
+            session_id = given or session_id
+        if not session_id and not policy:
+            return NOBODY
+        caller = await self._authenticator.authenticate(request, session_id)
+        return caller.refusal(policy) or caller
+
+    async def admit_batch(
+        self, request: Request, batch: BatchCall
+    ) -> tuple[Caller, dict[str, Caller | Failure]]:
+        """Return whose batch it is, and as whom each member runs or why it does not.
+
+        The request is authenticated once; only a member that names its own session is another's.
+        """
+        credential = presented_credential(request, self._cookie)
+        caller = await self._authenticator.authenticate(request, credential)
+        admitted: dict[str, Caller | Failure] = {}
+        for key, member in batch.members.items():
+            if isinstance(member, Failure):
+                admitted[key] = member
+                continue
+            policy = self._policy_of(member.method)
+            own = caller
+            if policy & Policy.PARAMETER:
+                given = self._in_parameters(request, member)
+                if isinstance(given, Failure):
+                    admitted[key] = given
+                    continue
+                if given and given != credential:
+                    own = await self._authenticator.authenticate(request, given)
+            admitted[key] = own.refusal(policy) or own
+        return caller, admitted
+
+    def _in_parameters(self, request: Request, call: SingleCall) -> str | Failure:
+        shown = HandlerRequest(
+            request.verb, request.uri, {}, call.body, request.remote_ip, call.content_type
+        )
+        try:
+            return take_session_id(self._read_parameters(shown))
+        except MalformedBody as error:
+            return Failure.malformed(str(error))

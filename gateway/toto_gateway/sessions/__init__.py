@@ -1,0 +1,1 @@
+"""Sessions in the gateway: reading credentials, loading sessions, and writing them back."""

@@ -1,0 +1,95 @@
+"""The sessions of a gateway process: how they are loaded, and how the loop asks the stores."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toto._core.stores.breaker import Breaker
+from toto._core.stores.cache_sessions import CacheSessionStore
+from toto._core.stores.client_sessions import ClientSessionStore
+from toto._core.stores.open import Stores
+from toto._core.stores.record import SessionRecord
+from toto._core.stores.settings import StoreSettings
+from toto._core.stores.store import SessionStore
+from toto_gateway.sessions.loader import (
+    CoalescingLoader,
+    InlineLoader,
+    PooledLoader,
+    SessionLoader,
+    ThreadLoader,
+)
+from toto_gateway.sessions.store_calls import AsyncStoreGuard
+
+if TYPE_CHECKING:
+    from toto_gateway.sessions.redis_loader import RedisLoader
+
+__all__ = ["GatewaySessions", "open_gateway_sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySessions:
+    """What the pipeline asks of the stores. Make it after the startup function has run."""
+
+    stores: Stores
+    loader: SessionLoader
+    calls: AsyncStoreGuard
+    redis: "RedisLoader | None"
+    """The loop's own connections to Redis."""
+
+    async def count_hit(self, key: str, ttl_seconds: float) -> int:
+        """Count a key and return the sum.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        return await self.calls.call(self.stores.connection.counters.hit, key, ttl_seconds)
+
+    async def update(self, record: SessionRecord) -> str | None:
+        """Replace a session's record; return its id, or None when it has ended.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        return await self.calls.run(self.stores.connection.update_record, record)
+
+    async def close(self) -> None:
+        """End the loader, the threads and the connections."""
+        await self.loader.close()
+        if self.redis is not None:
+            await self.redis.close()
+        self.calls.close()
+        self.stores.close()
+
+
+def open_gateway_sessions(settings: StoreSettings, stores: Stores) -> GatewaySessions:
+    """Choose how sessions are loaded: in the loop where that is possible, else in threads.
+
+    Args:
+        settings: the options.
+        stores: the process's stores, as the startup function left them.
+    """
+    is_remote = stores.database.is_remote or stores.redis_sessions is not None
+    calls = AsyncStoreGuard(settings.store_timeout, is_remote=is_remote, breaker=Breaker())
+    store = stores.connection.session_store
+    redis = None
+    if store is stores.redis_sessions:
+        from toto_gateway.sessions.redis_loader import RedisLoader
+
+        redis = RedisLoader(settings)
+    loader = _make_loader(settings, store, calls, redis)
+    return GatewaySessions(stores, loader, calls, redis)
+
+
+def _make_loader(
+    settings: StoreSettings,
+    store: SessionStore,
+    calls: AsyncStoreGuard,
+    redis: "RedisLoader | None",
+) -> SessionLoader:
+    if redis is not None:
+        return CoalescingLoader(redis.load_many, breaker=calls.breaker)
+    if isinstance(store, ClientSessionStore):
+        return InlineLoader(store, store.revocations, calls)
+    if isinstance(store, CacheSessionStore):
+        timeout_seconds = settings.store_timeout
+        return PooledLoader(store, timeout_seconds=timeout_seconds, breaker=Breaker())
+    return ThreadLoader(store, calls)

@@ -3,5 +3,9 @@
 import os
 from pathlib import Path
 
+import toto.methods.client_error as client_error
+
+__all__ = ["client_error"]
+
 if directory := os.environ.get("TEST_APP_PIDS"):
     (Path(directory) / str(os.getpid())).touch()

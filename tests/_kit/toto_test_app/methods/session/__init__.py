@@ -1,0 +1,1 @@
+"""Methods that tell what they see of sessions and accounts."""

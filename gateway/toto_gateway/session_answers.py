@@ -82,6 +82,7 @@ class SessionAnswers:
         """Return all headers for a whole answer: cookie and signature."""
         headers = self.cookie_headers(session, is_ended=is_ended)
         if session is not None:
+            body = b"" if request.verb == "HEAD" else body  # what the client receives
             signature = self._signatures.sign_response(session, request.header_map(), body)
             if signature is not None:
                 headers.append((HMAC_HEADER, signature))

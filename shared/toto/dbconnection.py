@@ -280,6 +280,10 @@ class DBConnection:
         total: int = self._call(self.counters.hit, key, ttl_seconds)
         return total
 
+    def renewed_expiry(self, session: TotoSession) -> float | None:
+        """Return the new end of a session in use, or None when it is not due to be renewed."""
+        return self._lifetimes.renewed_expiry(session.loaded_record(), self._clock())
+
     # -- parts
 
     def _chosen_store(self) -> SessionStore:
@@ -374,8 +378,12 @@ class DBConnection:
         expires = self._lifetimes.renewed_expiry(record, self._clock())
         if expires is None:
             return False
-        renewed = replace(record, expires=expires)
         try:
+            # As it is now: another process may have saved it since it was loaded here.
+            latest = self.load_record(record.session_id)
+            if latest is None:
+                return None
+            renewed = replace(latest, expires=expires)
             session_id = self.update_record(renewed)
         except StoreUnavailable:
             logger.warning("a session could not be renewed: the session store is away")

@@ -192,6 +192,26 @@ def test_session_made_while_the_password_changes() -> None:
     assert world.connection.retrieve_session(created[0]) is None
 
 
+def test_change_of_password_cut_short() -> None:
+    """When the store goes away right after the change, no old session is left alive."""
+    world = World()
+    world.connection.create_account("ann", "old")
+    session = world.connection.create_session("ann", "old")
+
+    def away_after_the_change(fn: Any, *args: Any, **kwargs: Any) -> Any:
+        result = fn(*args, **kwargs)
+        world.memory.is_away = fn == world.database.accounts.set_password
+        return result
+
+    unlucky = DBConnection(
+        world.database, world.settings, clock=world.clock, call=away_after_the_change
+    )
+    assert refusal(unlucky.change_password, "ann", "old", "new")[0] == 1107
+    world.memory.is_away = False
+    assert world.connection.retrieve_session(session.session_id) is None
+    assert world.connection.create_session("ann", "new").user_id == "ann"
+
+
 def test_count(connection: DBConnection) -> None:
     """Events are counted by key, for instance nonces that were used."""
     assert [connection.count(key, 60.0) for key in ("a", "a", "b")] == [1, 2, 1]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from toto._core.stores.serializer import Serializing
+from toto.exceptions import TotoException
 from toto.session import TotoAccount, TotoSession, TotoSessionCache, apply_changes
 from toto_testkit.memory_world import refusal
 from toto_testkit.one_row_database import OneRowDatabase
@@ -360,3 +361,12 @@ def test_cache_without_remove(caplog: pytest.LogCaptureFixture) -> None:
         DictionaryCache().remove_session("the-secret-id")
     assert "DictionaryCache does not implement remove_session" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_a_session_holds_256_kib_of_variables() -> None:
+    """They travel with each call; more is refused when it is saved, by name of the limit."""
+    session = TotoSession(None, {"session_id": "s", "expires": 1.0, "user_id": None})
+    session["text"] = "x" * (256 * 1024)
+
+    with pytest.raises(TotoException, match="take more than 262144 bytes"):
+        session.session_data()

@@ -165,9 +165,11 @@ class CallSessions:
         except ValueError:
             raise TotoException(ERROR_INVALID_SESSION_ID, "Invalid session ID.") from None
         session = self._own = self._connection.adopt(record)
-        if self._info.batch_key is not None:
+        if self._info.batch_key is None:
+            self._connection.renew(session)
+        else:
             session._saver = self._keep_changes
-        self._connection.renew(session)
+            session.expires = self._connection.renewed_expiry(session) or session.expires
         return session
 
     def _keep_changes(self, session: "TotoSession") -> None:

@@ -8,12 +8,14 @@ import msgpack
 
 from toto.exceptions import ERROR_SERVER, TotoException
 
-__all__ = ["Serializer", "Serializing"]
+__all__ = ["STATE_BYTES_MAX", "Serializer", "Serializing"]
 
 logger = logging.getLogger("toto.session")
 
 _EXECUTES_WHAT_IT_READS = frozenset({"pickle", "cPickle", "_pickle", "dill", "marshal"})
 _PATH_LENGTH_MAX = 16
+STATE_BYTES_MAX = 256 * 1024
+"""Of all variables of a session: they travel with each of its calls, in one frame."""
 
 
 class Serializer(Protocol):
@@ -103,12 +105,18 @@ class Serializing:
         """Return serialised data, always as bytes.
 
         Raises:
-            TotoException: something in it cannot be serialised (1000); the value says where.
+            TotoException: something in it cannot be serialised, or it takes more than 256 KiB
+                (1000); the value says what.
         """
         try:
-            return Serializing._chosen.dumps(data)
+            dumped = Serializing._chosen.dumps(data)
         except Exception as error:
             raise TotoException(ERROR_SERVER, _complaint(data)) from error
+        if len(dumped) > STATE_BYTES_MAX:
+            raise TotoException(
+                ERROR_SERVER, f"The session's variables take more than {STATE_BYTES_MAX} bytes."
+            )
+        return dumped
 
 
 def _complaint(data: Any) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from toto._core.stores.sql_engine import SqlAddress, make_private_engine
+from toto._core.stores.sql_engine import SQLITE_BUSY_SECONDS, SqlAddress, make_private_engine
 
 __all__ = ["SqlSchema"]
 
@@ -125,12 +126,13 @@ class SqlSchema:
 
 
 def _until_unlocked(change: Callable[[], None]) -> None:
-    """Repeat the change to WAL: sqlite does not wait for other processes there."""
-    give_up_at = time.monotonic() + _LOCK_SECONDS
+    """Repeat the change to WAL: sqlite itself does not wait for a writer there."""
+    give_up_at = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:
             return change()
-        except sa.exc.OperationalError:
-            if time.monotonic() > give_up_at:
+        except sa.exc.OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
                 raise
             time.sleep(_RETRY_SECONDS)

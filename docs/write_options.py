@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toto._core.settings import Option, options_of
+from toto._core.stores.settings import StoreSettings
 from toto_gateway.settings import GatewaySettings
 from toto_worker.settings import WorkerSettings
 
@@ -27,6 +28,10 @@ option is left alone.
 - Sizes: `512KiB`, `2MiB`, `1GiB`, or decimal `kB`, `MB`, `GB`, or a number of bytes.
 - Flags: `true` or `false`; on the command line `--debug` or `--no-debug`.
 - Names: separated by commas, or a list in a conf file.
+- Secrets: text; they show as `********` and are taken out of the environment of what methods start.
+
+A gateway gives the options that both commands have to its local workers. Workers that are started
+apart need the same ones.
 """
 
 
@@ -35,8 +40,9 @@ def options_page() -> str:
     return "\n".join(
         [
             INTRODUCTION,
-            _table("toto-gateway", options_of(GatewaySettings)),
-            _table("toto-worker", options_of(WorkerSettings)),
+            _table("toto-gateway", _own_options(GatewaySettings)),
+            _table("toto-worker", _own_options(WorkerSettings)),
+            _table("Both commands", options_of(StoreSettings)),
         ]
     )
 
@@ -59,6 +65,11 @@ def main(arguments: Sequence[str], page: Path = PAGE) -> int:
         return 0
     sys.stderr.write(f"{page.name} is stale: run `make docs`\n")
     return 1
+
+
+def _own_options(settings_class: type[StoreSettings]) -> list[Option]:
+    shared = {option.name for option in options_of(StoreSettings)}
+    return [option for option in options_of(settings_class) if option.name not in shared]
 
 
 def _table(command: str, options: Sequence[Option]) -> str:

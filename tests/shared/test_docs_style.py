@@ -32,7 +32,7 @@ WRITTEN = [
     REPOSITORY / "CHANGELOG.md",
     *sorted(page for page in DOCS.glob("*.md") if page.name not in GENERATED),
 ]
-README_LINES_MAX = 300
+README_LINES_MAX = 400
 PROSE_WIDTH_MAX = 110
 FOREIGN = re.compile(r"/(?:work|root|home)/|localhost:(?!8888)\d", re.IGNORECASE)
 MARKETING = re.compile(
@@ -41,7 +41,14 @@ MARKETING = re.compile(
     re.IGNORECASE,
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
-COMMON_OPTIONS = {"--conf", "--check-config", "--show-config", "--version", "--help"}
+COMMON_OPTIONS = {
+    "--conf",
+    "--check-config",
+    "--show-config",
+    "--generate-keys",
+    "--version",
+    "--help",
+}
 
 
 def page_id(page: Path) -> str:

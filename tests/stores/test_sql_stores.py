@@ -3,6 +3,8 @@
 import logging
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -71,6 +73,35 @@ def test_eight_openings_begin_at_once(settings: StoreSettings, attempt: int) -> 
             return database.accounts.create("zoe", f"hash {index}", {})
 
     assert sorted(at_once(create)) == [False] * 7 + [True]
+
+
+def test_first_use_waits_for_a_writer(sqlite_settings: StoreSettings) -> None:
+    """A file that another program is writing, and that is no WAL file yet, is no error."""
+    path = sqlite_settings.sqlite_path
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+        closing(open_database(sqlite_settings)) as database,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        commit = threading.Timer(0.2, other.execute, ["COMMIT"])
+        commit.start()
+
+        assert database.counters.hit("key", 60) == 1
+
+        commit.join()
+        assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def test_file_that_is_no_database(sqlite_settings: StoreSettings) -> None:
+    """It makes the store unavailable at once, and is left as it was."""
+    sqlite_settings.sqlite_path.write_bytes(b"precious " * 1000)
+    with closing(open_database(sqlite_settings)) as database:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            database.sessions.create(make_record())
+        assert time.monotonic() - began < 2
+
+    assert sqlite_settings.sqlite_path.read_bytes() == b"precious " * 1000
 
 
 def test_four_processes_write_one_file(sqlite_settings: StoreSettings, meeting_place: Path) -> None:

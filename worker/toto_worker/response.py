@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Generator
 from typing import Any, NamedTuple
@@ -300,7 +301,8 @@ class CallResponse:
             payload = self._format.error(info)
         payload = self._with_session(payload)
         if is_retryable(info["code"]):
-            self.set_header("Retry-After", str(getattr(error, "retry_after_seconds", 1)))
+            seconds = getattr(error, "retry_after_seconds", 1)
+            self.set_header("Retry-After", str(math.ceil(seconds)))  # RFC 9110, 10.2.3: whole
         code = info["code"] if 0 < info["code"] <= CODE_MAX else ERROR_SERVER
         head = None if self._stream_mode is not None else self._head(Mode.ENVELOPE)
         return _Ending(code, head, payload)

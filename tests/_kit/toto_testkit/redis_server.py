@@ -21,6 +21,8 @@ from toto_testkit.waiting import poll_until
 
 SHARED_PORT = 6379
 START_SECONDS = 10.0
+CLUSTER_PORT_MAX = 55535
+"""Nodes of a cluster speak to one another on a second port, 10000 above."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class OwnRedis:
     ) -> None:
         self._own_directory = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="toto-redis-"))
-        self.port = free_port()
+        self.port = _free_port(CLUSTER_PORT_MAX if is_cluster else 65535)
         self.socket_path = self.directory / "redis.sock"
         self._password = password
         self._tls = tls
@@ -127,7 +129,11 @@ class OwnRedis:
             return connection.recv(65536)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._remove_directory()
+            raise
         return self
 
     def __exit__(
@@ -137,6 +143,9 @@ class OwnRedis:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+        self._remove_directory()
+
+    def _remove_directory(self) -> None:
         if self._own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -297,6 +306,10 @@ def silent_listener() -> Iterator[int]:
     """Listen on a port and never answer: what a server behind a broken network looks like."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
+
+
+def _free_port(most: int) -> int:
+    return poll_until(lambda: (port := free_port()) <= most and port)
 
 
 def _as_arguments(options: dict[str, object]) -> list[str]:

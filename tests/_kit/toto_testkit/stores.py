@@ -171,15 +171,19 @@ def _mysql(tmp_path: Path) -> Iterator[StoreSettings]:
 
 @contextmanager
 def _redis(tmp_path: Path) -> Iterator[StoreSettings]:
-    from toto_testkit.redis_server import running_redis
+    from toto_testkit.redis_server import remove_keys, running_redis
 
+    prefix = f"{own_name()}:"
     with running_redis() as url:
-        yield StoreSettings(
-            database="redis",
-            redis_url=Secret(url),
-            redis_prefix=f"{own_name()}:",
-            store_timeout=TIMEOUT_SECONDS,
-        )
+        try:
+            yield StoreSettings(
+                database="redis",
+                redis_url=Secret(url),
+                redis_prefix=prefix,
+                store_timeout=TIMEOUT_SECONDS,
+            )
+        finally:
+            remove_keys(url, prefix)
 
 
 def make_record(user_id: str | None = None, lasting_seconds: float = 600.0) -> SessionRecord:

@@ -130,7 +130,7 @@ def _open_database(settings: StoreSettings, clock: Callable[[], float]) -> Datab
     if settings.database == "mongodb":
         from toto._core.stores.mongo_database import open_mongo_database
 
-        return open_mongo_database(settings)
+        return open_mongo_database(settings, clock)
     from toto._core.stores.sql_database import open_sql_database
 
     return open_sql_database(settings, clock=clock)

@@ -8,7 +8,7 @@ import pytest
 
 from toto_testkit.cluster import Cluster
 from toto_testkit.http import Response
-from toto_testkit.sessions import PASSWORD, UNLIMITED, new_client
+from toto_testkit.sessions import PASSWORD, UNLIMITED, new_client, new_user_id
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
 
@@ -58,9 +58,12 @@ def test_row_19_no_other_field_can_be_set(accounts: Cluster) -> None:
         "created": 0,
         "password_hash": "x",
     }
-    client = new_client(accounts, **forbidden)
+    created = {"user_id": new_user_id(), "password": PASSWORD, **forbidden}
+    told = "Not authorized to set: created, generation, is_admin, password_hash"
+    assert accounts.call("account.create", created).error == {"code": 1004, "value": told}
+    client = new_client(accounts)
 
-    client.call("account.update", **forbidden)
+    assert client.call("account.update", **forbidden).error == {"code": 1004, "value": told}
 
     got = client.call("session.account_get", names=list(forbidden)).json()
     values = got.get("result", {}).values()

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 
+from toto._core.stores.redis_url import parse_redis_url
 from toto_gateway.settings import GatewaySettings
 from toto_testkit.processes import REPOSITORY, command_path, run_to_end
 from toto_worker.settings import WorkerSettings
@@ -52,6 +53,11 @@ def option(service_name: str, name: str) -> str:
     return values[0].removeprefix(f"{name}=")
 
 
+def store(service_name: str) -> dict[str, str]:
+    """Return where a service keeps accounts and sessions."""
+    return dict(item.split("=", 1) for item in items(service_name, "environment"))
+
+
 def copied() -> list[str]:
     """Return what the Dockerfile copies from the repository."""
     words = [line.split() for line in lines_of("Dockerfile")]
@@ -70,7 +76,7 @@ def test_the_command_of_a_service_is_accepted(name: str) -> None:
     command, *arguments = items(name, "command")
     here = [word.replace("--app-dir=/app", f"--app-dir={APP}") for word in arguments]
 
-    ended = run_to_end([command_path(command), *here, "--check-config"])
+    ended = run_to_end([command_path(command), *here, "--check-config"], environment=store(name))
 
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -79,6 +85,32 @@ def test_workers_dial_where_the_gateway_listens() -> None:
     """The host is the service's name, the port the one of worker_address."""
     assert option("gateway", "--worker-address") == "tcp://0.0.0.0:5555"
     assert option("worker", "--connect") == "tcp://gateway:5555"
+
+
+def test_gateway_and_workers_share_accounts_and_sessions() -> None:
+    """Both look into the Redis of this file, by its service's name, and start after it."""
+    target = parse_redis_url(store("worker")["TOTO_REDIS_URL"])
+
+    assert store("gateway") == store("worker")
+    assert store("worker")["TOTO_DATABASE"] == "redis"
+    assert [str(address) for address in target.addresses] == ["redis:6379"]
+    assert "redis" in items("gateway", "depends_on")
+    assert "redis" in items("worker", "depends_on")
+
+
+def test_redis_keeps_accounts_and_is_reached_by_the_others_only() -> None:
+    """It writes to a volume and forgets nothing; its port is not published."""
+    command = items("redis", "command")
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+
+    assert text("redis", "image") == "redis:7"
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert items("redis", "volumes") == [f"redis-data:{options['--dir']}"]
+    assert "redis-data:" in block(lines_of("docker-compose.yml"), "volumes")
+    assert items("redis", "networks") == ["private"]
+    assert "ports:" not in service("redis")
+    assert "healthcheck:" in service("redis")
 
 
 def test_workers_find_the_sample_methods() -> None:

@@ -163,19 +163,22 @@ def test_row_12_login_replaces_the_session(connection: DBConnection, ann: str) -
 
 
 def test_row_13_logout(connection: DBConnection, ann: str) -> None:
-    """Logging out ends the session of the call, and is no error without one."""
+    """Logging out ends the session of the call; without a user's there is none to end."""
+    handler = Handler(connection, ann)
+    assert logout.invoke(handler, {}) == {"authenticated": False}
+    assert handler.session is None
+    assert not is_live(connection, ann)
     anonymous = connection.create_session().session_id
-    for presented in (ann, anonymous, ann, ""):
-        handler = Handler(connection, presented)
-        assert logout.invoke(handler, {}) == {"authenticated": False}
-        assert handler.session is None
-        assert not is_live(connection, presented)
+    for presented in (ann, anonymous, ""):
+        assert refusal(logout.invoke, Handler(connection, presented), {}) == NOT_AUTHORIZED
 
 
 def test_row_19_create_sets_allowed_fields_only(connection: DBConnection) -> None:
-    """Of what a client sends with a new account only the fields allowed become properties."""
+    """A field that is not allowed is told, and no account is made."""
     parameters = {**ANN, "name": "Ann", "admin": True, "generation": 9}
-    create.invoke(Handler(connection), parameters)
+    told = (1004, "Not authorized to set: admin, generation")
+    assert refusal(create.invoke, Handler(connection), parameters) == told
+    create.invoke(Handler(connection), {**ANN, "name": "Ann"})
     assert properties(connection) == {"name": "Ann"}
 
 

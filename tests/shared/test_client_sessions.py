@@ -240,6 +240,22 @@ def test_row_13_store_never_reached() -> None:
     assert refusal(world.elsewhere.retrieve_session, session.session_id)[0] == 1107
 
 
+def test_row_13_keeping_in_touch() -> None:
+    """A process that asks now and then need not have checked any token when the store goes away;
+    asking in vain does not count."""
+    world = ClientWorld()
+    session = world.connection.create_session("ann", "pw")
+    elsewhere = world.elsewhere.session_store
+    assert isinstance(elsewhere, ClientSessionStore)
+    elsewhere.revocations.touch()
+    world.memory.is_away = True
+    world.clock.now += 60
+    elsewhere.revocations.touch()
+    assert world.elsewhere.retrieve_session(session.session_id) is not None
+    world.clock.now += 1
+    assert refusal(world.elsewhere.retrieve_session, session.session_id)[0] == 1107
+
+
 def test_row_13_time_limit_of_the_store_leaves_the_grace() -> None:
     """A guard that gives up on a slow store is a store that is away, not the end of tokens."""
     world = ClientWorld()

@@ -10,6 +10,7 @@ from toto import exceptions
 from toto._core.failure import status_of
 from toto._core.formats.envelope import KEY_LENGTH_MAX
 from toto._core.formats.limits import FORM_FIELDS_MAX, DecodeLimits
+from toto._core.parameters import PARTS_MAX
 from toto._core.settings import options_of
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES
 from toto.handler import Request, TotoHandler
@@ -19,7 +20,6 @@ from toto_gateway.settings import GatewaySettings
 from toto_gateway.streaming.response import PATIENCE_SECONDS
 from toto_testkit.documents import Block, ShellCommand, blocks_of, is_printed
 from toto_testkit.processes import REPOSITORY
-from toto._core.parameters import PARTS_MAX
 from toto_worker.response import HEAD_BYTES_MAX
 from toto_worker.settings import WorkerSettings
 
@@ -169,10 +169,12 @@ def test_the_whole_handler_is_told() -> None:
 @pytest.mark.parametrize("page", WRITTEN, ids=page_id)
 def test_options_exist(page: Path) -> None:
     """An option that a page gives to our commands, or names in the text, is one they have."""
-    known = COMMON_OPTIONS | {
-        option.command_line_name
-        for settings in (GatewaySettings, WorkerSettings)
-        for option in options_of(settings)
+    options = [*options_of(GatewaySettings), *options_of(WorkerSettings)]
+    known = COMMON_OPTIONS | {option.command_line_name for option in options}
+    known |= {
+        option.command_line_name.replace("--", "--no-", 1)
+        for option in options
+        if option.kind.name == "flag"
     }
     said = set(re.findall(r"`(--[a-z-]+)", prose(page)))
     for command in commands_of(page):

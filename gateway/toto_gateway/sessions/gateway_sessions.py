@@ -1,5 +1,7 @@
 """The sessions of a gateway process: how they are loaded, and how the loop asks the stores."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,8 +10,9 @@ from toto._core.stores.cache_sessions import CacheSessionStore
 from toto._core.stores.client_sessions import ClientSessionStore
 from toto._core.stores.open import Stores
 from toto._core.stores.record import SessionRecord
+from toto._core.stores.revocations import TOUCH_SECONDS
 from toto._core.stores.settings import StoreSettings
-from toto._core.stores.store import SessionStore
+from toto._core.stores.store import SessionStore, StoreUnavailable
 from toto_gateway.sessions.loader import (
     CoalescingLoader,
     InlineLoader,
@@ -34,6 +37,8 @@ class GatewaySessions:
     calls: AsyncStoreGuard
     redis: "RedisLoader | None"
     """The loop's own connections to Redis."""
+    touching: asyncio.Task[None] | None
+    """Keeps in touch with the store that knows which client tokens have ended."""
 
     async def count_hit(self, key: str, ttl_seconds: float) -> int:
         """Count a key and return the sum.
@@ -53,6 +58,9 @@ class GatewaySessions:
 
     async def close(self) -> None:
         """End the loader, the threads and the connections."""
+        if self.touching is not None:
+            self.touching.cancel()
+            await asyncio.wait([self.touching])
         await self.loader.close()
         if self.redis is not None:
             await self.redis.close()
@@ -62,6 +70,8 @@ class GatewaySessions:
 
 def open_gateway_sessions(settings: StoreSettings, stores: Stores) -> GatewaySessions:
     """Choose how sessions are loaded: in the loop where that is possible, else in threads.
+
+    Needs a running event loop.
 
     Args:
         settings: the options.
@@ -76,7 +86,17 @@ def open_gateway_sessions(settings: StoreSettings, stores: Stores) -> GatewaySes
 
         redis = RedisLoader(settings)
     loader = _make_loader(settings, store, calls, redis)
-    return GatewaySessions(stores, loader, calls, redis)
+    touching = None
+    if isinstance(store, ClientSessionStore):
+        touching = asyncio.get_running_loop().create_task(_keep_in_touch(store, calls))
+    return GatewaySessions(stores, loader, calls, redis, touching)
+
+
+async def _keep_in_touch(store: ClientSessionStore, calls: AsyncStoreGuard) -> None:
+    while True:
+        with suppress(StoreUnavailable):
+            await calls.run(store.revocations.touch)
+        await asyncio.sleep(TOUCH_SECONDS)
 
 
 def _make_loader(

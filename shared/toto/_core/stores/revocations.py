@@ -4,21 +4,27 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from operator import call as call_directly
 from typing import Any, NamedTuple
 
 from toto._core.stores.record import SessionRecord
 from toto._core.stores.store import AccountStore, CounterStore, StoreUnavailable
 
-__all__ = ["FRESH_SECONDS", "GRACE_SECONDS", "VERDICTS_MAX", "Revocations"]
+__all__ = ["FRESH_SECONDS", "GRACE_SECONDS", "TOUCH_SECONDS", "VERDICTS_MAX", "Revocations"]
 
 FRESH_SECONDS = 5.0
 """How long a verdict is believed: after a logout elsewhere, a token lives this long at most
 (reliability.md 4.1, row 13)."""
 GRACE_SECONDS = 60.0
 """How long tokens are accepted unchecked after the store was last heard of (row 13)."""
+TOUCH_SECONDS = 10.0
+"""How often a gateway should ask, lest nobody had a token checked just before the store went."""
 VERDICTS_MAX = 100_000
 """About 30 MB; the one used longest ago is forgotten first."""
+
+
+_PROBE_KEY = "ended-token:"
 
 
 class _Verdict(NamedTuple):
@@ -88,6 +94,16 @@ class Revocations:
             self._answered_at = asked_at
         self._remember(record, _Verdict(is_revoked, asked_at, record.user_id))
         return is_revoked
+
+    def touch(self) -> None:
+        """Find out whether the store answers, so that the 60 s count from when it went away."""
+        if self._counters is None:
+            return
+        asked_at = self._clock()
+        with suppress(StoreUnavailable):
+            self._call(self._counters.counts, [_PROBE_KEY])
+            with self._lock:
+                self._answered_at = asked_at
 
     def end(self, record: SessionRecord, life_seconds: float) -> None:
         """Put a token on the deny list.

@@ -1,11 +1,12 @@
 """Create an account and log in: parameters ``user_id`` and ``password``.
 
-Of the other parameters those named by the option ``account_fields`` become properties of the
-account; the rest is ignored. The result is that of ``account.login``.
+The other parameters become properties of the account; they must be named by the option
+``account_fields``. The result is that of ``account.login``.
 """
 
 from typing import Any
 
+from toto._core.account_fields import properties_to_set
 from toto.invocation import requires
 from toto.methods.account.login import login_fields, one_value
 
@@ -15,8 +16,7 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
     """Create an account and a session for it."""
     user_id = one_value(parameters, "user_id")
     password = one_value(parameters, "password")
-    allowed = handler.db_connection.account_fields
-    properties = {name: parameters[name] for name in allowed if name in parameters}
+    properties = properties_to_set(parameters, handler.db_connection.account_fields)
     handler.db_connection.create_account(user_id, password, properties)
     # The password was set a moment ago; to verify it would only take time.
     return login_fields(handler.create_session(user_id, password, verify_password=False))

@@ -1,14 +1,13 @@
-"""Log out: end the session of the call. Without one nothing happens."""
+"""Log out: end the session of the call."""
 
 from typing import Any
 
-from toto.invocation import optionally_authenticated
+from toto.invocation import authenticated
 
 
-@optionally_authenticated
+@authenticated
 def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
-    """End the session, a user's or an anonymous one."""
-    if handler.session is not None:
-        handler.db_connection.remove_session(handler.session.session_id)
-        handler.session = None
+    """End the user's session."""
+    handler.db_connection.remove_session(handler.session.session_id)
+    handler.session = None
     return {"authenticated": False}

@@ -9,7 +9,7 @@ sessions end and a new one is made, whose fields are in the result as in that of
 from collections.abc import Mapping
 from typing import Any
 
-from toto._core.stores.store import RESERVED_PROPERTIES
+from toto._core.account_fields import properties_to_set
 from toto._core.stores.user_ids import normalise_user_id
 from toto.exceptions import (
     ERROR_MISSING_PARAMS,
@@ -20,10 +20,6 @@ from toto.exceptions import (
 from toto.invocation import authenticated
 from toto.methods.account.login import login_fields, one_value
 
-_NOT_PROPERTIES = {"user_id", "password", "new_password"}
-_NAMES_SHOWN = 10
-_NAME_LENGTH_SHOWN = 64
-
 
 @authenticated
 def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
@@ -33,7 +29,7 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
         parameters = {}
     if "user_id" in parameters and normalise_user_id(one_value(parameters, "user_id")) != user_id:
         raise TotoException(ERROR_NOT_AUTHORIZED, "Not authorized")
-    properties = _properties(parameters, handler.db_connection.account_fields)
+    properties = properties_to_set(parameters, handler.db_connection.account_fields)
     if "new_password" not in parameters:
         if properties and not handler.db_connection.update_properties(user_id, properties):
             raise TotoException(ERROR_USER_NOT_FOUND, "Invalid user ID or password")
@@ -49,14 +45,3 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
     )
     session = handler.create_session(user_id, verify_password=False)
     return {"updated_fields": sorted([*properties, "password"]), **login_fields(session)}
-
-
-def _properties(parameters: Mapping[str, Any], account_fields: tuple[str, ...]) -> dict[str, Any]:
-    """Return the properties to set, if clients may set all of them."""
-    allowed = set(account_fields) - RESERVED_PROPERTIES
-    properties = {name: parameters[name] for name in parameters if name not in _NOT_PROPERTIES}
-    refused = sorted(str(name)[:_NAME_LENGTH_SHOWN] for name in properties if name not in allowed)
-    if refused:
-        names = ", ".join(refused[:_NAMES_SHOWN])
-        raise TotoException(ERROR_NOT_AUTHORIZED, f"Not authorized to set: {names}")
-    return properties

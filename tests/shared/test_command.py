@@ -25,7 +25,7 @@ class Sample:
     max_body: int = option(2**20, kind=kinds.size(1, 2**30), help="Largest body.")
     use_tls: bool = option(False, kind=kinds.flag(), help="Encrypt.")
     peers: tuple[str, ...] = option((), kind=kinds.names(), help="Peers.", default_help="none")
-    key: Secret = option(Secret(""), kind=kinds.secret(), help="Key.")  # noqa: RUF009  # a field
+    key: Secret = option(Secret(""), kind=kinds.secret(), help="Key.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toto._core import kinds
-from toto._core.settings import Loaded, Secret, SettingsError, describe, load, option, options_of
+from toto._core.settings import (
+    Loaded,
+    Secret,
+    SettingsError,
+    as_environment,
+    describe,
+    load,
+    option,
+    options_of,
+)
+from toto._core.stores.settings import StoreSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +39,7 @@ class Sample(Base):
     timeout: float = option(30.0, kind=kinds.duration(minimum_seconds=0.001), help="Time.")
     max_body: int = option(2 * 2**20, kind=kinds.size(1, 2**40), help="Size.")
     peers: tuple[str, ...] = option((), kind=kinds.names(), help="Peers.")
-    key: Secret = option(Secret(""), kind=kinds.secret(), help="Key.")  # noqa: RUF009  # a field
+    key: Secret = option(Secret(""), kind=kinds.secret(), help="Key.")
 
 
 def sentence(**arguments: Any) -> str:
@@ -348,3 +358,24 @@ def test_any_text_is_a_value_or_refused(value: str) -> None:
             entry.kind.read(value, "option --x")
         except SettingsError as error:
             assert str(error).startswith("option --x ")
+
+
+def test_the_environment_carries_the_options_of_a_base_class() -> None:
+    """What is loaded from it again is the same, secrets, names and paths included."""
+    settings = load(
+        StoreSettings,
+        keywords={
+            "database": "redis",
+            "redis_url": "redis://:pw@host/1",
+            "account_fields": ["a", "b"],
+            "sqlite_path": "/tmp/x y.db",  # noqa: S108  # not opened
+            "store_timeout": "250ms",
+            "hmac_enabled": True,
+        },
+    ).settings
+
+    variables = as_environment(settings, StoreSettings)
+
+    assert variables["TOTO_REDIS_URL"] == "redis://:pw@host/1"
+    again = load(StoreSettings, environment=variables).settings
+    assert again == settings

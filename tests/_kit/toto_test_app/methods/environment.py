@@ -1,0 +1,8 @@
+"""Tells which of the gateway's variables a program started here would inherit."""
+
+import subprocess
+
+
+def invoke(handler, parameters):
+    printed = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    return sorted(line.partition("=")[0] for line in printed.splitlines() if "TOTO_" in line)

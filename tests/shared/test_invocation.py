@@ -133,7 +133,7 @@ def test_defaults_are_copied_for_each_call() -> None:
     assert invoke(None, {"n": 2}) == {"items": [2], "n": 2}
 
 
-THREE = {
+THREE: dict[str, Any] = {
     "authenticated": authenticated,
     "requires": requires("a"),
     "default_parameters": default_parameters({"b": 2}),

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from toto.clientsessioncache import AESCipher, ClientCache
 from toto.exceptions import ERROR_INVALID_HMAC, TotoException
@@ -15,17 +16,17 @@ from toto.session import TotoSession, TotoSessionCache
 class FileCache(TotoSessionCache):
     """Keeps each session in a file; may be slow, or fail."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
 
-    def path(self, session_id):
+    def path(self, session_id: str) -> Path:
         return self.directory / hashlib.sha256(session_id.encode()).hexdigest()
 
-    def store_session(self, session_data):
+    def store_session(self, session_data: dict[str, Any]) -> None:
         text = json.dumps({**session_data, "state": session_data["state"].decode("latin-1")})
         self.path(session_data["session_id"]).write_text(text)
 
-    def load_session(self, session_id):
+    def load_session(self, session_id: str) -> dict[str, Any] | None:
         if (self.directory / "broken").exists():
             raise OSError("the disk is gone")
         if (self.directory / "slow").exists():
@@ -36,26 +37,26 @@ class FileCache(TotoSessionCache):
         data = json.loads(path.read_text())
         return {**data, "state": data["state"].encode("latin-1")}
 
-    def remove_session(self, session_id):
+    def remove_session(self, session_id: str) -> None:
         self.path(session_id).unlink(missing_ok=True)
 
 
-def own_cache(db_connection):
+def own_cache(db_connection: Any) -> None:
     db_connection.set_session_cache(FileCache(os.environ["TEST_APP_SESSIONS"]))
 
 
-def client_cache(db_connection, **kwargs):
+def client_cache(db_connection: Any, **kwargs: Any) -> None:
     """As in Toto's own tests, but for the hmac key."""
     cipher = AESCipher("123456789012345612345678901234561234567890123456")
     db_connection.set_session_cache(ClientCache(cipher, "h" * 32))
 
 
-def json_state(db_connection, application):
+def json_state(db_connection: Any, application: Any) -> None:
     TotoSession.set_serializer(json)
 
 
-def own_signatures():
-    def check(session, request, headers):
+def own_signatures() -> None:
+    def check(session: Any, request: Any, headers: Any) -> None:
         given = headers.get("x-toto-hmac", "")
         if given != f"{session.user_id} {request.verb} {request.path} {len(request.body)}":
             raise TotoException(ERROR_INVALID_HMAC, "not by our rule")
@@ -64,5 +65,5 @@ def own_signatures():
     TotoHandler.set_response_hmac_handler(lambda session, body: f"{session.user_id} {len(body)}")
 
 
-def broken(db_connection):
+def broken(db_connection: Any) -> None:
     raise ValueError("no configuration")

@@ -11,11 +11,12 @@ RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check '.[bson]'
 
 FROM python:3.11-slim-bookworm
 # A number, not a name: Kubernetes' runAsNonRoot cannot check a name.
-RUN useradd --uid 10001 --create-home toto
+RUN useradd --uid 10001 --create-home toto && install -d -o toto /var/lib/toto
 COPY --from=build /venv /venv
 # What methods print belongs in the container's log at once.
 ENV PATH=/venv/bin:$PATH \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    TOTO_SQLITE_PATH=/var/lib/toto/toto.db
 # The sample application. Mount or copy your own package `methods` in its place.
 WORKDIR /app
 COPY examples/quickstart/methods methods

@@ -24,6 +24,7 @@ from toto_gateway.authentication import Authenticator
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.links import WorkerLinks
+from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import CorsPolicy
 from toto_gateway.http.front import CallFront, FrontState
 from toto_gateway.http.probes import Probes
@@ -78,6 +79,7 @@ def make_server(
             with_credentials=settings.use_cookies,
             with_nonces=settings.hmac_enabled and settings.hmac_scheme == "v2",
         ),
+        ClientAddress(settings.trusted_proxies),
         max_body_bytes=settings.max_body_size,
         state=state,
     )

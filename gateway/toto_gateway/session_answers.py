@@ -20,6 +20,9 @@ __all__ = ["MemberSession", "SessionAnswers", "Settled"]
 
 _log = logging.getLogger("toto.session")
 
+NO_STORE = ("Cache-Control", "no-store")
+"""An answer that tells of a session is for its client alone."""
+
 UpdateSession = Callable[[SessionRecord], Awaitable[str | None]]
 """Replaces a session's record; returns its id, or None when it has ended."""
 
@@ -79,8 +82,8 @@ class SessionAnswers:
     def headers(
         self, request: Request, session: SessionAnswer | None, body: bytes, *, is_ended: bool
     ) -> list[tuple[str, str]]:
-        """Return all headers for a whole answer: cookie and signature."""
-        headers = self.cookie_headers(session, is_ended=is_ended)
+        """Return all headers for a whole answer: caching, cookie and signature."""
+        headers = [NO_STORE, *self.cookie_headers(session, is_ended=is_ended)]
         if session is not None:
             body = b"" if request.verb == "HEAD" else body  # what the client receives
             signature = self._signatures.sign_response(session, request.header_map(), body)

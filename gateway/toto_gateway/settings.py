@@ -10,6 +10,7 @@ from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
 from toto._core.settings import Secret, SettingsError, option
 from toto._core.stores.settings import StoreSettings, check_store_settings
+from toto_gateway.http.client_address import ClientAddress
 
 __all__ = ["GatewaySettings", "check_gateway_settings"]
 
@@ -111,6 +112,12 @@ class GatewaySettings(StoreSettings):
         kind=kinds.flag(),
         help="Accept and answer application/bson; needs `pip install toto-gateway[bson]`.",
     )
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        kind=kinds.names(),
+        help="Addresses or networks of proxies whose X-Forwarded-For tells the client's address.",
+        default_help="none",
+    )
     use_cookies: bool = option(
         False,
         kind=kinds.flag(),
@@ -199,6 +206,10 @@ def check_gateway_settings(settings: GatewaySettings) -> None:
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")
     check_store_settings(settings)
     _check_allow_origin(settings.allow_origin)
+    try:
+        ClientAddress(settings.trusted_proxies)
+    except ValueError as error:
+        raise SettingsError(f"trusted_proxies: {error}") from error
     _check_sessions(settings)
     if settings.worker_address:
         _check_worker_address(settings.worker_address, settings.worker_plaintext)

@@ -37,7 +37,7 @@ from toto.exceptions import (
 )
 from toto.session import TotoSession, TotoSessionCache
 
-__all__ = ["DBConnection"]
+__all__ = ["AccountStore", "Credentials", "DBConnection", "StoreUnavailable"]
 
 logger = logging.getLogger("toto.session")
 

@@ -121,16 +121,30 @@ def test_an_anonymous_session_of_the_same_call_ends_with_the_login(world: World)
     assert world.connection.retrieve_session(guest.session_id) is None
 
 
-def test_a_session_set_to_none_has_ended(world: World) -> None:
+def test_a_session_that_was_removed_has_ended(world: World) -> None:
     """As account.logout does; it does not come back within the call."""
-    sessions = calling(world, login(world))
+    record = login(world)
+    sessions = calling(world, record)
     sessions.retrieve(None)
 
+    world.connection.remove_session(record.session_id)
     sessions.session = None
 
     assert sessions.is_own_ended
     assert sessions.answer() is None
     assert sessions.retrieve(None) is None
+
+
+def test_a_session_may_be_dropped_from_the_answer(world: World) -> None:
+    """It goes on, and the method may ask for it again."""
+    sessions = calling(world, login(world))
+    sessions.retrieve(None)
+
+    sessions.session = None
+
+    assert not sessions.is_own_ended
+    assert sessions.answer() is None
+    assert sessions.retrieve(None) is not None
 
 
 def test_a_batch_member_keeps_its_changes_for_the_gateway(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
 from toto._core.stores.record import SessionRecord, unpack
+from toto._core.stores.store import StoreUnavailable
 from toto._wire.constants import Policy
 from toto._wire.messages import RequestInfo, SessionAnswer
 from toto.exceptions import (
@@ -83,7 +84,7 @@ class CallSessions:
     @session.setter
     def session(self, session: "TotoSession | None") -> None:
         if session is None and self._session is not None and self._session is self._own:
-            self._is_own_ended = True
+            self._is_own_ended = self._has_own_ended()
         self._session = session
 
     def prepare(self, policy: int) -> None:
@@ -150,6 +151,13 @@ class CallSessions:
         )
 
     # -- inside
+
+    def _has_own_ended(self) -> bool:
+        # A method may drop a session that goes on, only not to tell of it.
+        try:
+            return self._connection.load_record(self._own_id()) is None
+        except StoreUnavailable:
+            return False
 
     def _own_id(self) -> str:
         return self._info.session.session_id if self._own is None else self._own.session_id

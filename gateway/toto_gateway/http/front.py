@@ -21,6 +21,7 @@ from tornado.httputil import (
 
 from toto._core.failure import Failure
 from toto_gateway.http.body_framing import body_length, framing_problem
+from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import ALLOW_METHODS, CorsPolicy
 from toto_gateway.http.probes import Probes
 from toto_gateway.http.responder import HTTPResponder
@@ -54,6 +55,7 @@ class CallFront(HTTPServerConnectionDelegate):
         pipeline: answers calls.
         probes: answers /livez and /readyz.
         cors: headers for other origins.
+        client_address: tells clients behind proxies apart.
         max_body_bytes: longer bodies are refused.
         state: shared with the server, which drains by it.
     """
@@ -63,6 +65,7 @@ class CallFront(HTTPServerConnectionDelegate):
         pipeline: Pipeline,
         probes: Probes,
         cors: CorsPolicy,
+        client_address: ClientAddress,
         *,
         max_body_bytes: int,
         state: FrontState,
@@ -70,6 +73,7 @@ class CallFront(HTTPServerConnectionDelegate):
         self.pipeline = pipeline
         self.probes = probes
         self.cors = cors
+        self.client_address = client_address
         self.max_body_bytes = max_body_bytes
         self.state = state
 
@@ -213,7 +217,9 @@ class _RequestDelegate(HTTPMessageDelegate):
             uri=self._start.path,
             headers=headers,
             body=body,
-            remote_ip=self._connection.context.remote_ip,
+            remote_ip=self._front.client_address.of(
+                self._connection.context.remote_ip, self._headers.get("X-Forwarded-For", "")
+            ),
             request_id=request_id_of(self._headers.get("X-Request-Id", "")),
         )
 

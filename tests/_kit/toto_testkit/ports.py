@@ -1,18 +1,29 @@
 """TCP ports of the loopback address: free ones, and who listens on one."""
 
+import secrets
 import socket
 from pathlib import Path
 
 from toto_testkit.process_tree import open_files
 
+PORTS_FROM, PORTS_TO = 10_000, 32_000
 LISTEN_STATE = "0A"  # st column of /proc/net/tcp
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that was free a moment ago.
+
+    Below the range that the kernel takes ports for outgoing connections from: one of those could
+    take it before the server that it is for has started.
+    """
+    while True:
+        port = PORTS_FROM + secrets.randbelow(PORTS_TO - PORTS_FROM)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def is_listening(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""The option ``database = none``: no accounts, and sessions only if ``session_cache`` keeps them."""
+"""The option ``database = none``: no accounts; sessions only if ``session_cache`` keeps them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn

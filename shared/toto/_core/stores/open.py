@@ -1,9 +1,12 @@
 """The composition of a process's stores: options in, a ``DBConnection`` out."""
 
 import importlib
+import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from toto._core.stores.breaker import Breaker
@@ -15,6 +18,8 @@ from toto.clientsessioncache import make_client_cache
 from toto.dbconnection import DBConnection
 
 __all__ = ["Stores", "open_stores", "preload"]
+
+_log = logging.getLogger("toto.session")
 
 _SQL = "toto._core.stores.sql_database"
 _MODULES = {
@@ -120,6 +125,13 @@ def open_stores(settings: StoreSettings, clock: Callable[[], float] = time.time)
     return Stores(connection, database, redis_sessions, close)
 
 
+def _warn_of_read_only_file(path: Path) -> None:
+    # Not an error: a service whose methods keep no accounts may run from a read-only folder.
+    writable = path if path.exists() else path.absolute().parent
+    if not os.access(writable, os.W_OK):
+        _log.warning("sqlite_path %s cannot be written: accounts and sessions will fail", path)
+
+
 def _open_database(settings: StoreSettings, clock: Callable[[], float]) -> Database:
     if settings.database == "none":
         return open_no_database()
@@ -131,6 +143,8 @@ def _open_database(settings: StoreSettings, clock: Callable[[], float]) -> Datab
         from toto._core.stores.mongo_database import open_mongo_database
 
         return open_mongo_database(settings, clock)
+    if settings.database == "sqlite":
+        _warn_of_read_only_file(settings.sqlite_path)
     from toto._core.stores.sql_database import open_sql_database
 
     return open_sql_database(settings, clock=clock)

@@ -17,6 +17,7 @@ from toto._core.parameters import decode_parameters
 from toto._core.request_signatures import RequestSignatures
 from toto._core.siblings import process_endpoint
 from toto._core.startup import StartupError, run_startup_function
+from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import Stores, open_stores
 from toto._core.supervisor import EXIT_STARTUP
 from toto_gateway.admission import Admission
@@ -64,8 +65,11 @@ def make_server(
         msgpack_enabled=settings.msgpack_enabled, bson_enabled=settings.bson_enabled
     )
     addresses = tuple(process_endpoint(worker_address, n) for n in range(settings.processes))
+    stores_fingerprint = store_fingerprint(settings)
     pool = DispatchClient(
-        lambda listener: WorkerLinks(addresses[index], addresses=addresses, listener=listener),
+        lambda listener: WorkerLinks(
+            addresses[index], addresses=addresses, stores=stores_fingerprint, listener=listener
+        ),
         loop=asyncio.get_running_loop(),
         queue_max=settings.queue_max,
     )

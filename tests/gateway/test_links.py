@@ -92,7 +92,7 @@ async def until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
 async def links_at(endpoint: str) -> AsyncIterator[tuple[WorkerLinks, News, Callable[..., Peer]]]:
     """Open links, and give a maker of peers."""
     news = News()
-    links = WorkerLinks(endpoint, addresses=(endpoint,), listener=news)
+    links = WorkerLinks(endpoint, addresses=(endpoint,), stores=b"here", listener=news)
     context: Any = zmq.Context()
     peers: list[Peer] = []
 
@@ -143,6 +143,21 @@ def test_hello_is_answered_with_welcome_and_a_new_epoch(ipc: str) -> None:
             assert news.messages == [(news.links[0], Ready(Slots(1, 128, 0, 0)), b"")]
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("stores", "is_told"), [(b"here", 0), (b"elsewhere", 1), (b"", 0)])
+def test_a_worker_with_other_session_stores_is_warned_of(
+    ipc: str, caplog: pytest.LogCaptureFixture, stores: bytes, is_told: int
+) -> None:
+    """It may serve, but logins made there would be unknown here."""
+
+    async def scenario() -> None:
+        async with links_at(ipc) as (_, news, connect):
+            connect().send(HELLO._replace(stores=stores), 0)
+            await until(lambda: news.links)
+
+    run(scenario)
+    assert caplog.text.count("has other options for sessions than this gateway") == is_told
 
 
 def test_a_message_of_another_epoch_reaches_no_call(ipc: str) -> None:

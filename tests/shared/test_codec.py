@@ -53,8 +53,8 @@ ANSWER = SessionAnswer("sid", None, 1.5, "key", True, b"ch")
 
 GOLDEN: list[tuple[Message, str]] = [
     (
-        Hello(b"wabc", 7, "host", (MethodInfo("a.b", 0, 3), MethodInfo("c", 1)), 2, 128),
-        "99020105c4047761626307a4686f73749293a3612e62000393a163010002cc80",
+        Hello(b"wabc", 7, "host", (MethodInfo("a.b", 0, 3), MethodInfo("c", 1)), 2, 128, b"st"),
+        "9a020105c4047761626307a4686f73749293a3612e62000393a163010002cc80c4027374",
     ),
     (Ready(Slots(1, 2, 3, 4)), "940202059401020304"),
     (Busy(Slots(0, 2, 3, 4)), "940203059400020304"),
@@ -116,7 +116,7 @@ requests = st.builds(
 policies = st.integers(0, 15)
 methods = st.lists(st.builds(MethodInfo, texts, lanes, policies), max_size=4).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(Hello, st.binary(max_size=20), counters, texts, methods, counters, counters),
+    st.builds(Hello, blobs, counters, texts, methods, counters, counters, blobs),
     st.builds(Ready, slots),
     st.builds(Busy, slots),
     st.builds(Grant, lanes, counters),
@@ -233,7 +233,7 @@ V = PROTOCOL_VERSION
             "unknown mode",
         ),
         (
-            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 16]], 1, 1]),
+            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 16]], 1, 1, b""]),
             "unknown policy",
         ),
         (msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, []]), "expected a method name"),

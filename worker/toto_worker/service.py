@@ -13,6 +13,7 @@ from toto._core.logs import configure_logging
 from toto._core.request_signatures import RequestSignatures
 from toto._core.startup import StartupError, run_startup_function
 from toto._core.stopping import stop_wanted
+from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import open_stores
 from toto._core.supervisor import EXIT_STARTUP
 from toto._wire.messages import MethodInfo
@@ -80,6 +81,7 @@ class WorkerProcess:
                 ),
                 threads=settings.threads,
                 loop_slots=settings.coroutines,
+                stores=store_fingerprint(settings),
             ),
             loop=loop,
             on_start=executor.submit,

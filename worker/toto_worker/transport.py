@@ -54,6 +54,7 @@ class TransportSettings:
     methods: tuple[MethodInfo, ...]
     threads: int
     loop_slots: int
+    stores: bytes
 
 
 class Transport:
@@ -95,6 +96,7 @@ class Transport:
             settings.methods,
             settings.threads,
             settings.loop_slots,
+            settings.stores,
         )
         times = MethodTimes()
         slots: SlotTable[GatewayLink] = SlotTable(

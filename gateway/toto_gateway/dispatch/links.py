@@ -69,13 +69,20 @@ class WorkerLinks:
     Args:
         endpoint: where to bind.
         addresses: endpoints of all sibling gateway processes, for WELCOME.
+        stores: fingerprint of this gateway's session stores; empty = not compared.
         listener: gets the news.
     """
 
     def __init__(
-        self, endpoint: str, *, addresses: tuple[str, ...], listener: LinkListener
+        self,
+        endpoint: str,
+        *,
+        addresses: tuple[str, ...],
+        stores: bytes = b"",
+        listener: LinkListener,
     ) -> None:
         self.bad_frames = 0
+        self._stores = stores
         self._addresses = addresses
         self._listener = listener
         self._links: dict[bytes, Link] = {}
@@ -157,6 +164,13 @@ class WorkerLinks:
             len(hello.methods),
             hello.threads,
         )
+        if self._stores and hello.stores and hello.stores != self._stores:
+            _log.warning(
+                "worker %d on %s has other options for sessions than this gateway: "
+                "those made there may not be known here",
+                hello.pid,
+                hello.host,
+            )
         self._listener.on_link(link)
 
     def _on_bye(self, link: Link, message: Bye, payload: bytes) -> None:

@@ -186,7 +186,7 @@ _REQUEST = _record(
 )
 
 _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
-    Hello: (_octets, _integer, _text, _many(_METHOD), _integer, _integer),
+    Hello: (_octets, _integer, _text, _many(_METHOD), _integer, _integer, _octets),
     Ready: (_SLOTS,),
     Busy: (_SLOTS,),
     Grant: (_lane, _integer),

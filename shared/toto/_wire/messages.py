@@ -100,6 +100,8 @@ class Hello(NamedTuple):
     methods: tuple[MethodInfo, ...]
     threads: int
     loop_slots: int
+    stores: bytes = b""
+    """Fingerprint of the options that say where sessions are; empty = unknown."""
 
 
 class Ready(NamedTuple):

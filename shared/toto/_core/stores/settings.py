@@ -171,8 +171,8 @@ class StoreSettings(LogSettings):
         100,
         kind=kinds.integer(0, 1_000_000),
         unit="attempts",
-        help="The same for one address and any account. Set it to 0 behind a proxy, "
-        "where all clients share an address.",
+        help="The same for one address and any account. Behind a proxy all clients share an "
+        "address, unless the gateway's `trusted_proxies` names it.",
     )
     login_window: float = option(
         900.0,

@@ -49,7 +49,7 @@ REQUEST = RequestInfo(
     None,
     SessionInfo("sid", b"rec", 1008),
 )
-ANSWER = SessionAnswer("sid", None, 1.5, "key", True, b"ch")
+ANSWER = SessionAnswer("sid", None, 1.5, "key", 1, b"ch")
 
 GOLDEN: list[tuple[Message, str]] = [
     (
@@ -67,7 +67,7 @@ GOLDEN: list[tuple[Message, str]] = [
         ),
         (
             "9b0205050102c3009601ccc9a9696d6167652f706e679192a161a162"
-            "96a3736964c0cb3ff8000000000000a36b6579c3c4026368c39401000900032c"
+            "96a3736964c0cb3ff8000000000000a36b657901c4026368c39401000900032c"
         ),
     ),
     (Result(1, 2, False, 1000, None, None, 0, 0), "9b020505" + "0102c2cd03e8c0c00000"),
@@ -98,7 +98,13 @@ slots = st.builds(Slots, counters, counters, counters, counters)
 headers = st.lists(st.tuples(texts, texts), max_size=4).map(tuple)
 blobs = st.binary(max_size=20)
 answers = st.builds(
-    SessionAnswer, texts, st.none() | texts, st.floats(allow_nan=False), texts, st.booleans(), blobs
+    SessionAnswer,
+    texts,
+    st.none() | texts,
+    st.floats(allow_nan=False),
+    texts,
+    st.integers(0, 2),
+    blobs,
 )
 heads = st.builds(
     Head,

@@ -8,7 +8,7 @@ from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
 from toto._core.stores.record import SessionRecord, unpack
 from toto._core.stores.store import StoreUnavailable
-from toto._wire.constants import Policy
+from toto._wire.constants import Origin, Policy
 from toto._wire.messages import RequestInfo, SessionAnswer
 from toto.exceptions import (
     ERROR_INVALID_HMAC,
@@ -69,6 +69,7 @@ class CallSessions:
         self._own: TotoSession | None = None
         """The session the call came with, once it was asked for."""
         self._is_own_ended = False
+        self._is_made = False
         self._saved = b""
 
     @property
@@ -108,7 +109,7 @@ class CallSessions:
         if session is not None and session_id in (None, session.session_id):
             return session
         if session_id is not None and session_id != self._info.session.session_id:
-            self._session = self._load_other(session_id)
+            self._session, self._is_made = self._load_other(session_id), False
         elif not self._is_own_ended:
             self._session = self._load_own()
         return self._session
@@ -127,7 +128,7 @@ class CallSessions:
         self._is_own_ended = self._is_own_ended or ends_own
         if user_id and before is not None and before is not self._own:
             self._connection.remove_session(before.session_id)
-        self._session = session
+        self._session, self._is_made = session, True
         return session
 
     @property
@@ -146,7 +147,7 @@ class CallSessions:
             session.user_id,
             float(session.expires),
             session.key,
-            is_other=not is_own,
+            origin=Origin.OWN if is_own else Origin.MADE if self._is_made else Origin.LOADED,
             changes=self._saved if is_own else b"",
         )
 

@@ -11,6 +11,7 @@ from toto._wire.constants import (
     POLICY_MAX,
     PROTOCOL_VERSION,
     Lane,
+    Origin,
 )
 from toto._wire.messages import (
     KINDS,
@@ -123,6 +124,12 @@ def _mode(value: Any) -> int:
     return value
 
 
+def _origin(value: Any) -> int:
+    if type(value) is not int or value not in (Origin.OWN, Origin.MADE, Origin.LOADED):
+        raise ProtocolError("unknown origin")
+    return value
+
+
 def _policy(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= POLICY_MAX:
         raise ProtocolError("unknown policy")
@@ -177,7 +184,7 @@ def _pair(first: Any, second: Any) -> tuple[Any, Any]:
 
 _HEADERS = _many(_record(_pair, _text, _text))
 _SLOTS = _record(Slots, _integer, _integer, _integer, _integer)
-_SESSION_ANSWER = _record(SessionAnswer, _text, _optional(_text), _time, _text, _flag, _octets)
+_SESSION_ANSWER = _record(SessionAnswer, _text, _optional(_text), _time, _text, _origin, _octets)
 _HEAD = _record(Head, _mode, _status, _text, _HEADERS, _optional(_SESSION_ANSWER), _flag)
 _METHOD = _record(MethodInfo, _name, _lane, _policy)
 _SESSION = _record(SessionInfo, _text, _octets, _integer)

@@ -85,6 +85,17 @@ class Policy(IntFlag):
 POLICY_MAX = 15
 
 
+class Origin(IntEnum):
+    """Where the session comes from that a call ended with."""
+
+    OWN = 0
+    """The call came with it."""
+    MADE = 1
+    """The method made it: a login, or an anonymous session."""
+    LOADED = 2
+    """The method asked for it by another id."""
+
+
 class Mode(IntEnum):
     """What the payload of an answer holds."""
 

@@ -9,7 +9,7 @@ a reply is accepted only when all three fit, so that no answer can reach another
 
 from typing import Any, NamedTuple, TypeAlias
 
-from toto._wire.constants import Kind, Lane, Mode, Policy
+from toto._wire.constants import Kind, Lane, Mode, Origin, Policy
 
 
 class Slots(NamedTuple):
@@ -40,8 +40,7 @@ class SessionAnswer(NamedTuple):
     user_id: str | None
     expires: float
     key: str
-    is_other: bool = False
-    """It is not the session the call began with: the method made it, or asked for it by its id."""
+    origin: int = Origin.OWN
     changes: bytes = b""
     """In a batch: what the member did to the session's variables, as ``apply_changes`` reads it."""
 
@@ -295,6 +294,7 @@ __all__ = [
     "Message",
     "MethodInfo",
     "Mode",
+    "Origin",
     "Part",
     "Ping",
     "Policy",

@@ -49,10 +49,16 @@ class SessionStore(Protocol):
     def create(self, record: SessionRecord) -> str:
         """Keep a new session; return its id, which the store may choose itself."""
 
-    def update(self, record: SessionRecord) -> str | None:
+    def update(
+        self, record: SessionRecord, *, replaces: SessionRecord | None = None
+    ) -> str | None:
         """Replace a session's record; return its id, which may be new.
 
-        None when the session has ended meanwhile: an update never brings one back.
+        With ``replaces`` only if that is the present record, in one step with the comparison: of
+        two who read the same record and write, one does not undo what the other wrote.
+
+        None when nothing was written, because the session has ended meanwhile (an update never
+        brings one back) or is another than ``replaces``.
         """
 
     def remove(self, session_id: str) -> None:

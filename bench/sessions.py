@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 from run import BENCH, Figures, Scenario, load, serving
 
 BODY = '{"method": "%s", "parameters": {"arg1": 1, "arg2": "hello"}}'
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of an account that lives for seconds
 CONNECTIONS = 32
-TTL_OPTIONS = ("--hmac-enabled",)
+REDIS_PREFIX = "toto-bench:"
+SIGNED_OPTIONS = ("--hmac-enabled",)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,12 @@ def contenders(folder: Path, redis_url: str) -> tuple[Contender, ...]:
         Contender(
             "redis",
             "accounts in sqlite, sessions in Redis",
-            (sqlite, "--session-cache=redis", f"--redis-url={redis_url}", "--redis-prefix=bench:"),
+            (
+                sqlite,
+                "--session-cache=redis",
+                f"--redis-url={redis_url}",
+                f"--redis-prefix={REDIS_PREFIX}",
+            ),
         ),
         Contender(
             "client",
@@ -68,7 +75,7 @@ def command(port: int, contender: Contender) -> list[str]:
         "--workers=1",
         f"--app-dir={BENCH}",
         "--log-level=error",
-        *(TTL_OPTIONS if contender.is_signed else ()),
+        *(SIGNED_OPTIONS if contender.is_signed else ()),
         *contender.options,
     ]
 
@@ -120,6 +127,13 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[Figur
     return results
 
 
+def remove_keys(redis_url: str) -> None:
+    """Remove what the runs left in Redis, where sessions live for a year."""
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter(f"{REDIS_PREFIX}*"):
+            client.delete(key)
+
+
 def report(results: dict[str, list[Figures]], about: dict[str, str], shown: str) -> str:
     """Return the page."""
     rates = {name: statistics.median(r.per_second for r in runs) for name, runs in results.items()}
@@ -158,7 +172,10 @@ def main() -> int:
         sys.stderr.write("wrk is needed: apt-get install wrk\n")
         return 2
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(arguments, Path(folder))
+        try:
+            results = measure(arguments, Path(folder))
+        finally:
+            remove_keys(arguments.redis_url)
         about = {each.name: each.about for each in contenders(Path(folder), "")}
     shown = f"python bench/sessions.py --rounds {arguments.rounds} --seconds {arguments.seconds}"
     page = report(results, about, shown)

@@ -21,8 +21,9 @@ and each wins over the default. `--show-config` prints every value and where it 
 `--check-config` says whether the options are valid.
 
 A conf file (`--conf gw.conf`) is TOML, or a flat list of `name = literal` lines in Python's syntax.
-An option that does not exist is an error there; in the environment, a `TOTO_` variable that is no
-option is left alone.
+An option that does not exist is an error. So is, in the environment, a `TOTO_` variable that is no
+option of either command; the two may share an environment. What Kubernetes sets there for a service
+named `toto-...` is left alone, such as `TOTO_GATEWAY_SERVICE_HOST`.
 
 - Durations: `500ms`, `30s`, `5m`, `1h`, or a number of seconds.
 - Sizes: `512KiB`, `2MiB`, `1GiB`, or decimal `kB`, `MB`, `GB`, or a number of bytes.

@@ -1,6 +1,7 @@
 """Which of a request's calls may run, and as whom."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from toto._core.failure import Failure
@@ -9,7 +10,7 @@ from toto._wire.constants import Policy
 from toto.handler import Request as HandlerRequest
 from toto.invocation import take_session_id
 from toto_gateway.authentication import NOBODY, Authenticator, Caller
-from toto_gateway.credentials import presented_credential
+from toto_gateway.credentials import possible_credential, presented_credential
 from toto_gateway.decoding import BatchCall, SingleCall
 from toto_gateway.request import Request
 from toto_gateway.sessions.cookies import SessionCookie
@@ -48,7 +49,9 @@ class Admission:
             given = self._in_parameters(request, call)
             if isinstance(given, Failure):
                 return given
-            session_id = given or session_id
+            if given:
+                caller = await self._by_parameter(request, given)
+                return caller.refusal(policy) or caller
         if not session_id and not policy:
             return NOBODY
         caller = await self._authenticator.authenticate(request, session_id)
@@ -63,6 +66,7 @@ class Admission:
         """
         credential = presented_credential(request, self._cookie)
         caller = await self._authenticator.authenticate(request, credential)
+        named: dict[str, Caller] = {}  # each is authenticated once, or its nonce would be used up
         admitted: dict[str, Caller | Failure] = {}
         for key, member in batch.members.items():
             if isinstance(member, Failure):
@@ -76,15 +80,21 @@ class Admission:
                     admitted[key] = given
                     continue
                 if given and given != credential:
-                    own = await self._authenticator.authenticate(request, given)
+                    if given not in named:
+                        named[given] = await self._by_parameter(request, given)
+                    own = named[given]
             admitted[key] = own.refusal(policy) or own
         return caller, admitted
+
+    async def _by_parameter(self, request: Request, session_id: str) -> Caller:
+        caller = await self._authenticator.authenticate(request, session_id)
+        return replace(caller, is_by_parameter=True)
 
     def _in_parameters(self, request: Request, call: SingleCall) -> str | Failure:
         shown = HandlerRequest(
             request.verb, request.uri, {}, call.body, request.remote_ip, call.content_type
         )
         try:
-            return take_session_id(self._read_parameters(shown))
+            return possible_credential(take_session_id(self._read_parameters(shown)))
         except MalformedBody as error:
             return Failure.malformed(str(error))

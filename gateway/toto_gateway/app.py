@@ -15,6 +15,7 @@ from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.parameters import decode_parameters
 from toto._core.request_signatures import RequestSignatures
+from toto._core.settings import SettingsError
 from toto._core.siblings import process_endpoint
 from toto._core.startup import StartupError, run_startup_function
 from toto._core.stores.fingerprint import store_fingerprint
@@ -22,6 +23,7 @@ from toto._core.stores.open import Stores, open_stores
 from toto._core.supervisor import EXIT_STARTUP
 from toto_gateway.admission import Admission
 from toto_gateway.authentication import Authenticator
+from toto_gateway.batch_sessions import BatchSessions
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.links import WorkerLinks
@@ -32,6 +34,7 @@ from toto_gateway.http.probes import Probes
 from toto_gateway.pipeline import Pipeline, PipelineSettings
 from toto_gateway.server import GatewayServer
 from toto_gateway.session_answers import SessionAnswers
+from toto_gateway.sessions.changes import save_changes
 from toto_gateway.sessions.cookies import SessionCookie
 from toto_gateway.sessions.csrf import CsrfPolicy
 from toto_gateway.sessions.gateway_sessions import GatewaySessions, open_gateway_sessions
@@ -117,7 +120,12 @@ def _make_pipeline(
         pool,
         decoder,
         Admission(authenticator, pool.policy_of, read_parameters, cookie),
-        SessionAnswers(signatures, cookie, sessions.loader, sessions.update),
+        SessionAnswers(signatures, cookie),
+        BatchSessions(
+            lambda session_id, changes, expires: sessions.calls.run(
+                save_changes, sessions.stores.connection, session_id, changes, expires
+            )
+        ),
         CsrfPolicy(settings.allow_origin) if settings.use_cookies else None,
         PipelineSettings(
             request_timeout_seconds=settings.request_timeout,
@@ -147,7 +155,11 @@ def run_gateway_process(
 ) -> int:
     """Run in a fork of the supervisor; return the exit code."""
     configure_logging(f"gateway-{index}", level=settings.log_level, log_format=settings.log_format)
-    stores = open_stores(settings)
+    try:
+        stores = open_stores(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"toto-gateway: error: {error}\n")
+        return EXIT_STARTUP
     try:
         run_startup_function(
             settings.startup_function, app_dir=settings.app_dir, db_connection=stores.connection

@@ -1,6 +1,7 @@
 """Whose request it is: the credential is loaded and the signature checked, once and before anything
 runs (Toto assigned the session first, and a batch's next member was then authenticated)."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,12 +11,20 @@ from toto._core.failure import Failure
 from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
 from toto._core.stores.record import SessionRecord, pack
+from toto._core.stores.serializer import STATE_BYTES_MAX
 from toto._core.stores.store import StoreUnavailable
 from toto._wire.constants import Policy
 from toto._wire.messages import SessionInfo
+from toto.exceptions import ERROR_SERVER
 from toto_gateway.request import Request
 
 __all__ = ["NOBODY", "Authenticator", "Caller", "CountHit", "SessionSource"]
+
+_log = logging.getLogger("toto.session")
+
+PACKED_BYTES_MAX = STATE_BYTES_MAX + 64 * 1024
+"""Of a session with its token: more does not fit into a frame. Only a cache of the application's
+own can hold such a one."""
 
 CountHit = Callable[[str, float], Awaitable[int]]
 """Counts a key for so many seconds, and returns the sum."""
@@ -41,6 +50,8 @@ class Caller:
     record: SessionRecord | None = None
     failure: Failure | None = None
     """Why there is no session, when that is more than that there is none."""
+    is_by_parameter: bool = False
+    """The session id stood in the parameters of one call."""
 
     def refusal(self, policy: int) -> Failure | None:
         """Return why a method of this policy may not run, or None."""
@@ -89,7 +100,11 @@ class Authenticator:
             return _refused(Failure.unavailable())
         if failure is not None:
             return _refused(failure)
-        return Caller(SessionInfo(session_id, pack(record)), record)
+        packed = pack(record)
+        if len(packed) > PACKED_BYTES_MAX:
+            _log.error("a session of %d bytes is too large to be sent to a worker", len(packed))
+            return _refused(Failure(ERROR_SERVER, "The session is too large."))
+        return Caller(SessionInfo(session_id, packed), record)
 
     async def _check_signature(self, record: SessionRecord, request: Request) -> Failure | None:
         if not self._signatures.is_needed(record):

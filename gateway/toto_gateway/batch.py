@@ -6,9 +6,9 @@ from typing import NamedTuple
 from toto._core.failure import Failure
 from toto._core.formats.format import Format
 from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES, Mode
+from toto_gateway.batch_sessions import MemberSession
 from toto_gateway.dispatch.pending import CallRequest
 from toto_gateway.dispatch.replies import Answer, ByteBudget, CallPool, Piece, Reply
-from toto_gateway.session_answers import MemberSession
 
 __all__ = ["MemberAnswer", "run_batch"]
 
@@ -17,7 +17,7 @@ class MemberAnswer(NamedTuple):
     """How one member ended: its envelope, and what it did to the session."""
 
     document: bytes
-    session: MemberSession = MemberSession(None, False)
+    session: MemberSession = MemberSession()
 
 
 async def run_batch(

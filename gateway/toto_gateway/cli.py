@@ -33,6 +33,8 @@ _log = logging.getLogger("toto.gateway")
 
 BACKLOG = 1024
 GATEWAY_STAGE, WORKER_STAGE = 0, 1
+WORKER_OPTIONS = ("connect", "coroutines", "exclude", "methods", "only")
+"""Those that toto-worker alone has: both commands may share an environment."""
 WORKER_STOP_SECONDS = 5.0
 """What the local workers' own supervisor needs beyond the graceful timeout."""
 
@@ -48,6 +50,7 @@ def make_command(
         check=check_gateway_settings,
         keywords=keywords,
         conf_path=conf_path,
+        known_elsewhere=WORKER_OPTIONS,
     )
     command.params.append(
         click.Option(

@@ -4,7 +4,7 @@ from toto._core.stores.record import SESSION_ID_LENGTH_MAX
 from toto_gateway.request import Request
 from toto_gateway.sessions.cookies import SessionCookie
 
-__all__ = ["presented_credential"]
+__all__ = ["possible_credential", "presented_credential"]
 
 
 def presented_credential(request: Request, cookie: SessionCookie | None) -> str:
@@ -23,6 +23,11 @@ def presented_credential(request: Request, cookie: SessionCookie | None) -> str:
         # cookies of the same name could hide.
         parts = [value for name, value in request.headers if name.lower() == "cookie"]
         credential = cookie.read("; ".join(parts))
-    if len(credential) > SESSION_ID_LENGTH_MAX:
+    return possible_credential(credential)
+
+
+def possible_credential(text: str) -> str:
+    """Return a text that may be a session id, or an empty string for one that cannot."""
+    if len(text) > SESSION_ID_LENGTH_MAX:
         return ""
-    return credential if credential.isascii() and credential.isprintable() else ""
+    return text if text.isascii() and text.isprintable() else ""

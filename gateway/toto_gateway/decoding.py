@@ -1,5 +1,6 @@
 """From a request to the calls it asks for (contract 2). No I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
@@ -16,6 +17,7 @@ __all__ = ["BatchCall", "Decoder", "RequestRefused", "SingleCall"]
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+_SCHEME_AND_AUTHORITY = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
 class RequestRefused(Exception):  # it is an answer, not a fault
@@ -71,9 +73,10 @@ class Decoder:
             RequestRefused: with the error and the format to answer it in.
         """
         body_format, call_format = self._formats_of(request)
-        self._check_root(request.path, body_format)
+        path = _origin_path(request.path)
+        self._check_root(path, body_format)
         try:
-            named = self._method_in_url(request.path)
+            named = self._method_in_url(path)
             if call_format is None:
                 return self._plain_call(request, named)
             is_empty = not request.body and call_format is self._formats.json
@@ -153,6 +156,14 @@ class Decoder:
         if len(method) > METHOD_NAME_LENGTH_MAX:
             return Failure.invalid_method(method)
         return SingleCall(method, document, body_format.content_type, body_format)
+
+
+def _origin_path(path: str) -> str:
+    """Return the path of a target that may begin with scheme and host (RFC 9112, 3.2.2)."""
+    if path.startswith("/"):
+        return path
+    match = _SCHEME_AND_AUTHORITY.match(path)
+    return path[match.end() :] or "/" if match else path
 
 
 def _form_text(request: Request) -> str:

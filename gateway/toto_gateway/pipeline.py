@@ -13,6 +13,7 @@ from toto.exceptions import ERROR_NOT_AUTHORIZED
 from toto_gateway.admission import Admission
 from toto_gateway.authentication import Caller
 from toto_gateway.batch import run_batch
+from toto_gateway.batch_sessions import BatchSessions
 from toto_gateway.decoding import BatchCall, Decoder, RequestRefused, SingleCall
 from toto_gateway.dispatch.pending import CallRequest
 from toto_gateway.dispatch.replies import Answer, CallPool, Reply, StreamStart
@@ -55,7 +56,8 @@ class Pipeline:
         pool: where calls run.
         decoder: reads requests.
         admission: tells as whom a call runs, if at all.
-        session_answers: signs answers and carries sessions back.
+        session_answers: signs answers and sets cookies.
+        batch_sessions: saves what the members of a batch did to their sessions.
         csrf: judges requests in cookie mode.
         settings: time limit and statuses.
     """
@@ -66,6 +68,7 @@ class Pipeline:
         decoder: Decoder,
         admission: Admission,
         session_answers: SessionAnswers,
+        batch_sessions: BatchSessions,
         csrf: CsrfPolicy | None,
         settings: PipelineSettings,
     ) -> None:
@@ -73,6 +76,7 @@ class Pipeline:
         self._decoder = decoder
         self._admission = admission
         self._session_answers = session_answers
+        self._batch_sessions = batch_sessions
         self._csrf = csrf
         self._settings = settings
 
@@ -89,12 +93,13 @@ class Pipeline:
         try:
             await self._answer(request, responder, headers)
         except RequestRefused as refused:
-            self.refuse(request, responder, headers, refused.failure, refused.body_format)
+            self._refuse_or_abort(request, responder, headers, refused.failure, refused.body_format)
         except ConnectionError:
             _log.debug("the client has gone")
         except Exception:  # noqa: BLE001  # the edge: every request gets an answer
             _log.exception("%s %s failed", request.verb, request.path)
-            self._refuse_or_abort(request, responder, headers)
+            failure = Failure.server_error(request.request_id)
+            self._refuse_or_abort(request, responder, headers, failure)
         finally:
             if self._settings.access_log:
                 _access_log.info(
@@ -134,9 +139,16 @@ class Pipeline:
         status = status or status_of(failure.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, document)
 
-    def _refuse_or_abort(self, request: Request, responder: Responder, headers: Headers) -> None:
+    def _refuse_or_abort(
+        self,
+        request: Request,
+        responder: Responder,
+        headers: Headers,
+        failure: Failure,
+        body_format: Format | None = None,
+    ) -> None:
         try:
-            self.refuse(request, responder, headers, Failure.server_error(request.request_id))
+            self.refuse(request, responder, headers, failure, body_format)
         except Exception:  # noqa: BLE001  # the last resort: a closed connection is an answer too
             _log.exception("no answer could be written")
             responder.abort()
@@ -177,9 +189,11 @@ class Pipeline:
             reply.start(self._call_request(request, call, caller))
             event = await reply.next()
             if isinstance(event, StreamStart):
+                headers = self._stream_headers(caller, event.head, headers)
                 await self._stream(request, call, reply, responder, headers, event.head)
             elif isinstance(event, Answer):
-                self._send_answer(request, event, call.body_format, responder, headers)
+                headers = self._answer_headers(request, caller, event, headers)
+                self._send_answer(event, call.body_format, responder, headers)
             elif isinstance(event, Failure):
                 self.refuse(request, responder, headers, event, call.body_format)
         finally:
@@ -200,20 +214,19 @@ class Pipeline:
             else:
                 calls.append((key, self._call_request(request, member, whose, batch_key=key)))
         answers = await run_batch(self._pool, calls, body_format=body_format, request_id=request_id)
-        settled = await self._session_answers.settle(
-            caller.record, {key: answer.session for key, answer in answers.items()}
+        settled = await self._batch_sessions.settle(
+            caller, admitted, {key: answer.session for key, answer in answers.items()}
         )
-        unsaved = body_format.error(Failure.unavailable().as_error(request_id))
-        document = body_format.join_batch(
-            (key, unsaved if key in settled.unsaved else answer.document)
-            for key, answer in answers.items()
-        )
+        documents = {key: answer.document for key, answer in answers.items()}
+        for key, failure in settled.failures.items():
+            documents[key] = body_format.error(failure.as_error(request_id))
+        document = body_format.join_batch(documents.items())
         if settled.session is not None:
             session = body_format.encode_item(settled.session.as_object())
             document = body_format.with_session(document, session)
         headers = [*headers, ("Content-Type", body_format.content_type)]
         headers += self._session_answers.headers(
-            request, settled.session, document, is_ended=settled.is_ended
+            request, caller, settled.session, document, is_ended=settled.is_ended
         )
         responder.send(200, headers, document)
 
@@ -239,20 +252,26 @@ class Pipeline:
             in_batch=batch_key is not None,
         )
 
+    def _answer_headers(
+        self, request: Request, caller: Caller, answer: Answer, headers: Headers
+    ) -> Headers:
+        session, is_ended = answer.head.session, answer.head.is_session_ended
+        if session is None and not is_ended:
+            return headers
+        return headers + self._session_answers.headers(
+            request, caller, session, answer.body, is_ended=is_ended
+        )
+
+    def _stream_headers(self, caller: Caller, head: Head, headers: Headers) -> Headers:
+        return headers + self._session_answers.cookie_headers(
+            caller, head.session, is_ended=head.is_session_ended
+        )
+
     def _send_answer(
-        self,
-        request: Request,
-        answer: Answer,
-        body_format: Format,
-        responder: Responder,
-        headers: Headers,
+        self, answer: Answer, body_format: Format, responder: Responder, headers: Headers
     ) -> None:
         head = answer.head
         headers = [*headers, *head.headers, ("Content-Type", _content_type(head, body_format))]
-        if head.session is not None or head.is_session_ended:
-            headers += self._session_answers.headers(
-                request, head.session, answer.body, is_ended=head.is_session_ended
-            )
         status = head.status or status_of(answer.code, http_statuses=self._settings.http_statuses)
         responder.send(status, headers, answer.body)
 
@@ -271,9 +290,6 @@ class Pipeline:
             framing = framing_for(request.header("accept"), call.body_format)
         content_type = ("Content-Type", framing.content_type)
         headers = [*headers, *head.headers, content_type, *STREAM_HEADERS]
-        headers += self._session_answers.cookie_headers(
-            head.session, is_ended=head.is_session_ended
-        )
         status = head.status or 200
         if request.verb == "HEAD" or status in BODILESS_STATUSES:
             # A body behind such a head would be read as the next response.

@@ -11,12 +11,12 @@ from toto._core.endpoints import parse_endpoint
 from toto._core.settings import Secret, SettingsError, option
 from toto._core.stores.settings import StoreSettings, check_store_settings
 from toto_gateway.http.client_address import ClientAddress
+from toto_gateway.sessions.cookies import SessionCookie
 
 __all__ = ["GatewaySettings", "check_gateway_settings"]
 
 _ROOT = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+")
-_DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _WORKER_PATH_BYTES_MAX = 100
 _PROCESSES_MAX = 64
 
@@ -232,10 +232,12 @@ def _check_sessions(settings: GatewaySettings) -> None:
             'allow_origin = "*" would let every page act as the user whose cookie the browser '
             "sends: name the origins, or do not use_cookies"
         )
-    if settings.cookie_domain and not _DOMAIN.fullmatch(settings.cookie_domain):
+    try:
+        SessionCookie(domain=settings.cookie_domain)
+    except ValueError as error:
         raise SettingsError(
             f"cookie_domain must be a domain such as example.com, not {settings.cookie_domain!r}"
-        )
+        ) from error
     remembers_nonces = settings.database != "none" or settings.session_cache == "redis"
     if settings.hmac_enabled and settings.hmac_scheme == "v2" and not remembers_nonces:
         raise SettingsError("hmac_scheme = v2 needs a database that remembers nonces")

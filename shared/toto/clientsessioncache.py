@@ -7,6 +7,7 @@ In a ``startup_function``, or by the options ``session_cache = "client"`` and ``
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from toto._core.client_token import (
@@ -18,14 +19,24 @@ from toto._core.client_token import (
     hkdf_sha256,
     token_key,
 )
-from toto._core.stores.record import SESSION_ID_LENGTH_MAX, SessionRecord
+from toto._core.stores.record import (
+    SESSION_ID_LENGTH_MAX,
+    SessionRecord,
+    generate_session_id,
+)
 from toto.exceptions import ERROR_SERVER, TotoException
 from toto.session import TotoSessionCache
 
 __all__ = ["TOKEN_LENGTH_MAX", "AESCipher", "Cipher", "ClientCache", "make_client_cache"]
 
-TOKEN_LENGTH_MAX = 4000
-"""Browsers keep cookies of 4096 bytes (RFC 6265, 6.1); name and attributes take up to 96."""
+TOKEN_LENGTH_MAX = 3800
+"""Fits a cookie. Browsers keep 4096 bytes with name and attributes (RFC 6265, 6.1), of which are:
+
+- 16 for ``toto-session-id=`` and 44 for the signature;
+- 18 for ``; Max-Age=34560000``, 32 for ``; HttpOnly; SameSite=Lax; Secure``;
+- 7 for ``; Path=`` and 9 for ``; Domain=``, each with 64 more for its value.
+
+That leaves 3842. ``SessionCookie.session_id_length_max`` tells it exactly."""
 HMAC_KEY_BYTES_MIN = 32
 """The size of the HMAC's output: a shorter key would be the weakest part (RFC 2104, 3)."""
 
@@ -81,11 +92,16 @@ class ClientCache(TotoSessionCache):
     def store_session(self, session_data: Mapping[str, Any]) -> str:
         """Return a new session id that holds the session; a ``session_id`` in the data is dropped.
 
+        A session without a ``token_id`` gets one, by which the store can end it.
+
         Raises:
             ValueError: the data is no session.
             TotoException: the session has too much state for a session id.
         """
-        token = self._keys.make(SessionRecord.from_data({**session_data, "session_id": ""}))
+        record = SessionRecord.from_data({**session_data, "session_id": ""})
+        token = self._keys.make(
+            record if record.token_id else replace(record, token_id=generate_session_id())
+        )
         if len(token) > self._token_length_max:
             raise TotoException(
                 ERROR_SERVER,

@@ -1,5 +1,6 @@
 """Accounts and sessions: what ``handler.db_connection`` is."""
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +12,9 @@ from toto import secret
 from toto._core.stores.cache_sessions import CacheSessionStore
 from toto._core.stores.client_sessions import ClientSessionStore
 from toto._core.stores.lifetimes import Lifetimes
-from toto._core.stores.passwords import Passwords, hash_new, require_text, wrong_login
-from toto._core.stores.record import (
-    SESSION_ID_LENGTH_MAX,
-    SessionRecord,
-    generate_key,
-    generate_session_id,
-)
+from toto._core.stores.passwords import Passwords, hash_new, id_taken, require_text, wrong_login
+from toto._core.stores.record import SESSION_ID_LENGTH_MAX, SessionRecord
+from toto._core.stores.session_observer import SessionObserver
 from toto._core.stores.settings import StoreSettings
 from toto._core.stores.store import (
     RESERVED_PROPERTIES,
@@ -29,12 +26,7 @@ from toto._core.stores.store import (
 )
 from toto._core.stores.user_ids import normalise_user_id
 from toto.clientsessioncache import ClientCache
-from toto.exceptions import (
-    ERROR_INVALID_USER_ID,
-    ERROR_SERVER,
-    ERROR_USER_ID_EXISTS,
-    TotoException,
-)
+from toto.exceptions import ERROR_INVALID_USER_ID, ERROR_SERVER, TotoException
 from toto.session import TotoSession, TotoSessionCache
 
 __all__ = ["AccountStore", "Credentials", "DBConnection", "StoreUnavailable"]
@@ -78,6 +70,13 @@ class DBConnection:
         self._session_cache: TotoSessionCache | None = None
         self.session_store: SessionStore = database.sessions
         """Where sessions are kept now."""
+        self._observer: SessionObserver | None = None
+
+    def for_call(self, observer: SessionObserver) -> "DBConnection":
+        """Return this connection as one call sees it: what the call does, the observer is told."""
+        seen = copy.copy(self)
+        seen._observer = observer
+        return seen
 
     # -- what the startup function chooses
 
@@ -102,6 +101,8 @@ class DBConnection:
         user_id: str,
         password: str,
         additional_values: Mapping[str, Any] | None = None,
+        *,
+        client_address: str = "",
         **values: Any,
     ) -> None:
         """Create an account. Of two at once with one user id, one is refused.
@@ -110,20 +111,25 @@ class DBConnection:
             user_id: at most 256 bytes, normalised, of characters that can be seen.
             password: 1 to 1024 bytes. Any other rule is the application's.
             additional_values: properties; names such as ``password`` are ignored.
+            client_address: limits the accounts that are created from there; empty does not.
             values: more properties.
 
         Raises:
             TotoException: the user id is malformed (1010) or taken (1006), the password is empty
-                (1003) or too long (1000), or a property cannot be stored (1000).
+                (1003) or too long (1000), a property cannot be stored (1000), or there were too
+                many accounts, with ``retry_after_seconds`` (1103).
         """
         name = normalise_user_id(user_id)
         if name is None:
             raise TotoException(ERROR_INVALID_USER_ID, "Invalid user ID.")
-        password_hash = hash_new(password, "password")
+        password_hash = self._passwords.hash_for_account(
+            self.accounts, name, password, client_address
+        )
         given = {**(additional_values or {}), **values}
         properties = {key: given[key] for key in given if key not in RESERVED_PROPERTIES}
         if not self._storing(self.accounts.create, name, password_hash, properties):
-            raise TotoException(ERROR_USER_ID_EXISTS, "User ID already in use.")
+            raise id_taken()
+        self._passwords.created(name, client_address)
 
     def change_password(
         self,
@@ -215,7 +221,10 @@ class DBConnection:
         """
         name, generation = None, 0
         if user_id:
-            name, generation = self._logged_in(user_id, password, verify_password, address)
+            name = normalise_user_id(user_id)
+            generation = self._passwords.login(
+                self.accounts, name, password, address, verify=verify_password
+            ).generation
         session = self._new_session(name, key, generation)
         if replaces:
             self.remove_session(replaces)
@@ -233,8 +242,13 @@ class DBConnection:
         """
         del hmac_data, data
         record = self.load_record(session_id)
-        if record is None:
-            return None
+        return None if record is None else self.adopt_renewed(record)
+
+    def adopt_renewed(self, record: SessionRecord) -> TotoSession | None:
+        """Return the session of a record that was loaded already, renewed if that is due.
+
+        None when it has ended meanwhile.
+        """
         session = self.adopt(record)
         return None if self._renewed(session) is None else session
 
@@ -253,6 +267,8 @@ class DBConnection:
     def remove_session(self, session_id: str) -> None:
         """End a session; one that does not exist is no error."""
         self._in_session_store(self.session_store.remove, session_id)
+        if self._observer is not None:
+            self._observer.session_removed(session_id)
 
     def clear_sessions(self, user_id: str) -> None:
         """End all sessions of a user; one who does not exist is no error."""
@@ -260,6 +276,8 @@ class DBConnection:
         if name is not None:
             self._call(self.accounts.end_sessions, name)
             self._in_session_store(self.session_store.remove_user, name)
+            if self._observer is not None and self._ends_sessions_of_users():
+                self._observer.user_cleared(name)
 
     def load_record(self, session_id: object) -> SessionRecord | None:
         """Return a live session's record, or None; any value is a possible id."""
@@ -270,9 +288,18 @@ class DBConnection:
         )
         return found[0]
 
-    def update_record(self, record: SessionRecord) -> str | None:
-        """Replace a session's record; return its id, or None when the session has ended."""
-        session_id: str | None = self._in_session_store(self.session_store.update, record)
+    def update_record(
+        self, record: SessionRecord, *, replaces: SessionRecord | None = None
+    ) -> str | None:
+        """Replace a session's record; return its id, or None when the session has ended.
+
+        Args:
+            record: the new one.
+            replaces: write only if this is the present one; else return None, too.
+        """
+        session_id: str | None = self._in_session_store(
+            self.session_store.update, record, replaces=replaces
+        )
         return session_id
 
     def count(self, key: str, ttl_seconds: float) -> int:
@@ -304,12 +331,16 @@ class DBConnection:
             call=self._call,
         )
 
-    def _in_session_store(self, fn: Callable[..., Any], *args: Any) -> Any:
+    def _ends_sessions_of_users(self) -> bool:
+        cache = self._session_cache
+        return cache is None or isinstance(cache, ClientCache) or hasattr(cache, "remove_user")
+
+    def _in_session_store(self, fn: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         # The store of client sessions limits the time of what it asks, and accepts tokens for a
         # while when it gets no answer; a limit around it would refuse them.
         if isinstance(self.session_store, ClientSessionStore):
-            return fn(*args)
-        return self._call(fn, *args)
+            return fn(*args, **keywords)
+        return self._call(fn, *args, **keywords)
 
     def _storing(self, fn: Callable[..., bool], *args: Any) -> bool:
         try:
@@ -317,30 +348,6 @@ class DBConnection:
         except ValueError as error:
             raise TotoException(ERROR_SERVER, str(error)) from error
         return done
-
-    def _credentials(self, name: str | None) -> Credentials | None:
-        found: Credentials | None = (
-            None if name is None else self._call(self.accounts.credentials, name)
-        )
-        return found
-
-    def _logged_in(
-        self, user_id: str, password: str | None, verify_password: bool, address: str
-    ) -> tuple[str, int]:
-        """Return the normalised id and the generation of a user who may have a session."""
-        name = normalise_user_id(user_id)
-        if verify_password:
-            credentials = self._passwords.verified(self.accounts, name, password, address)
-        else:
-            found = self._credentials(name)
-            if found is None:
-                raise wrong_login()
-            credentials = found
-        if name is None:
-            raise wrong_login()
-        if verify_password and password:
-            self._passwords.rehash(self.accounts, name, password, credentials.password_hash)
-        return name, credentials.generation
 
     def _set_password(self, name: str, new_hash: str, *, replaces: str | None) -> None:
         # Sessions are ended before, so that no failure leaves a thief's session alive under the
@@ -351,44 +358,43 @@ class DBConnection:
         self.clear_sessions(name)
 
     def _new_session(self, name: str | None, key: str | None, generation: int) -> TotoSession:
-        now = self._clock()
         is_client_store = isinstance(self.session_store, ClientSessionStore)
-        record = SessionRecord(
-            session_id=generate_session_id(),
-            user_id=name,
-            created=now,
-            expires=self._lifetimes.expiry(name, now),
-            key=key or generate_key(),
-            generation=generation,
-            token_id=generate_session_id() if is_client_store else "",
+        record = self._lifetimes.new_record(
+            name, key, self._clock(), generation=generation, is_token=is_client_store
         )
         session_id: str = self._in_session_store(self.session_store.create, record)
         # Had the user's sessions been ended since the password was checked, this one would have
         # escaped. A client token carries the generation, and is refused later.
         if name is not None and not is_client_store:
-            credentials = self._credentials(name)
+            credentials = self._passwords.credentials(self.accounts, name)
             if credentials is None or credentials.generation != generation:
                 self.remove_session(session_id)
                 raise wrong_login()
-        return self.adopt(replace(record, session_id=session_id))
+        session = self.adopt(replace(record, session_id=session_id))
+        if self._observer is not None:
+            self._observer.session_made(session)
+        return session
 
     def _renewed(self, session: TotoSession) -> bool | None:
-        """Renew a session if that is due; None when it has ended meanwhile."""
-        record = session.loaded_record()
-        expires = self._lifetimes.renewed_expiry(record, self._clock())
+        """Renew a session if that is due; None when it has ended meanwhile.
+
+        When another process saves it at the same time, it is not renewed: the next use does it.
+        """
+        expires = self.renewed_expiry(session)
         if expires is None:
             return False
+        loaded_id = session.loaded_record().session_id
         try:
             # As it is now: another process may have saved it since it was loaded here.
-            latest = self.load_record(record.session_id)
+            latest = self.load_record(loaded_id)
             if latest is None:
                 return None
             renewed = replace(latest, expires=expires)
-            session_id = self.update_record(renewed)
+            session_id = self.update_record(renewed, replaces=latest)
+            if session_id is None:
+                return None if self.load_record(loaded_id) is None else False
         except StoreUnavailable:
             logger.warning("a session could not be renewed: the session store is away")
             return False
-        if session_id is None:
-            return None
         session.mark_saved(replace(renewed, session_id=session_id))
         return True

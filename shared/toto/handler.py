@@ -1,5 +1,6 @@
 """What ``invoke(handler, parameters)`` is given: the request, and the ways to answer it."""
 
+import inspect
 import operator
 import re
 import uuid
@@ -160,7 +161,11 @@ class TotoHandler:
                 call is forwarded; it must not block. It returns if the signature is right, and
                 else raises ``TotoException(ERROR_INVALID_HMAC, ...)`` or returns False. The body
                 is the whole body received; header names are lower-case.
+
+        Raises:
+            TypeError: for a coroutine function, whose answer would come too late.
         """
+        _refuse_coroutine(handler)
         TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, request=handler)
 
     @classmethod
@@ -170,7 +175,11 @@ class TotoHandler:
         Args:
             handler: called as ``handler(session, response_body)`` in the gateway; what it returns
                 is sent as ``x-toto-hmac``. It must not block.
+
+        Raises:
+            TypeError: for a coroutine function.
         """
+        _refuse_coroutine(handler)
         TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, response=handler)
 
     # -- sessions
@@ -334,6 +343,11 @@ class BatchHandlerProxy:
     ) -> None:
         """Answer this member of the batch."""
         self.handler.respond(result, error, allow_async=allow_async)
+
+
+def _refuse_coroutine(handler: object) -> None:
+    if inspect.iscoroutinefunction(handler):
+        raise TypeError("an hmac handler must be a plain function, not async")
 
 
 def _header_name(name: object) -> str:

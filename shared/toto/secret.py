@@ -9,14 +9,22 @@ import hashlib
 import hmac
 import re
 import secrets
+import threading
 import unicodedata
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import argon2
 from argon2.exceptions import VerificationError
 
+from toto.exceptions import ERROR_OVERLOADED, TotoException
+
 __all__ = [
+    "HASHES_AT_ONCE",
+    "HASHES_WAITING_MAX",
     "PASSWORD_BYTES_MAX",
+    "TooManyHashes",
     "generate_password",
     "needs_rehash",
     "password_hash",
@@ -26,6 +34,10 @@ __all__ = [
 
 PASSWORD_BYTES_MAX = 1024
 """Of the UTF-8 of a password; longer ones are refused, never cut."""
+HASHES_AT_ONCE = 2
+"""Of this process: each takes 19 MiB and a core for about 30 ms, however many threads it has."""
+HASHES_WAITING_MAX = 16
+"""Beyond, a caller is refused: the last in the queue waits a quarter of a second already."""
 
 # OWASP Password Storage Cheat Sheet: m=19456 KiB, t=2, p=1.
 _HASHER = argon2.PasswordHasher(
@@ -48,6 +60,17 @@ _P5K2_ITERATIONS_MAX = 2**22
 _P5K2_BYTES = 24
 _HASH_LENGTH_MAX = 512
 _NORMALISED_CHARACTERS_MAX = 4 * PASSWORD_BYTES_MAX
+# It is the process's memory and cores that are shared out, so its modules share these.
+_ADMITTED = threading.BoundedSemaphore(HASHES_AT_ONCE + HASHES_WAITING_MAX)
+_HASHING = threading.BoundedSemaphore(HASHES_AT_ONCE)
+
+
+class TooManyHashes(TotoException):
+    """So many passwords are being hashed that another one would have to wait too long."""
+
+    def __init__(self) -> None:
+        super().__init__(ERROR_OVERLOADED, "Too many logins at once; try again in a second.")
+        self.retry_after_seconds = 1.0
 
 
 def password_hash(secret: str) -> str:
@@ -59,8 +82,11 @@ def password_hash(secret: str) -> str:
     Raises:
         TypeError: the password is not text.
         ValueError: it is longer than 1024 bytes, or no valid text.
+        TooManyHashes: 16 others are waiting already.
     """
-    return _HASHER.hash(_normalised(secret))
+    normalised = _normalised(secret)
+    with _turn_to_hash():
+        return _HASHER.hash(normalised)
 
 
 def verify_password(secret: str, pwhash: str) -> bool:
@@ -72,6 +98,9 @@ def verify_password(secret: str, pwhash: str) -> bool:
     Args:
         secret: any text; one that cannot be a password is never right.
         pwhash: from ``password_hash`` or from Toto; anything else is never right.
+
+    Raises:
+        TooManyHashes: 16 others are waiting already.
     """
     try:
         normalised = _normalised(secret)
@@ -120,10 +149,22 @@ def _is_argon2id(pwhash: str) -> bool:
 
 
 def _is_hashed_to(password: bytes, pwhash: str) -> bool:
+    with _turn_to_hash():
+        try:
+            return _HASHER.verify(pwhash, password)
+        except VerificationError:
+            return False
+
+
+@contextmanager
+def _turn_to_hash() -> Iterator[None]:
+    if not _ADMITTED.acquire(blocking=False):
+        raise TooManyHashes
     try:
-        return _HASHER.verify(pwhash, password)
-    except VerificationError:
-        return False
+        with _HASHING:
+            yield
+    finally:
+        _ADMITTED.release()
 
 
 def _is_p5k2_of(password: bytes, pwhash: str) -> bool:

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 import msgpack
 
 from toto._core.stores.dictionary_like import MISSING, DictionaryLike
+from toto._core.stores.passwords import wrong_login
 from toto._core.stores.record import SessionRecord, generate_session_id
-from toto._core.stores.serializer import Serializing
+from toto._core.stores.serializer import Serializing, read_state
+from toto._core.stores.session_fields import check_session_fields
 from toto._core.stores.store import RESERVED_PROPERTIES
 from toto.exceptions import (
     ERROR_INVALID_SESSION_ID,
     ERROR_SERVER,
-    ERROR_USER_NOT_FOUND,
     TotoException,
 )
 
@@ -129,7 +130,7 @@ class TotoSession(DictionaryLike, Serializing):
                 would lose it.
         """
         if self._variables is None:
-            self._variables = _read_state(self._loaded.state)
+            self._variables = read_state(self._loaded.state)
         return self._variables
 
     @state.setter
@@ -137,7 +138,12 @@ class TotoSession(DictionaryLike, Serializing):
         self._variables = dict(state)
 
     def record(self) -> SessionRecord:
-        """Return the session as an immutable value, its variables serialised."""
+        """Return the session as an immutable value, its variables serialised.
+
+        Raises:
+            TotoException: a field or a variable is of a type that cannot be stored (1000).
+        """
+        check_session_fields(self)
         return replace(
             self._loaded,
             session_id=self.session_id,
@@ -216,7 +222,7 @@ class TotoSession(DictionaryLike, Serializing):
         """
         if self._variables is None or self._dumped() == self._loaded.state:
             return b""
-        now, before = self._variables, _read_state(self._loaded.state)
+        now, before = self._variables, read_state(self._loaded.state)
         changed = {
             name: value
             for name, value in now.items()
@@ -297,7 +303,7 @@ class TotoAccount(DictionaryLike):
             return
         loaded = self._db.load_properties(self._user_id, names)
         if loaded is None:
-            raise _account_gone()
+            raise wrong_login()
         for name in names:
             self._properties[name] = loaded.get(name)
             self._saved[name] = _fingerprint(loaded.get(name))
@@ -308,7 +314,7 @@ class TotoAccount(DictionaryLike):
         if not changed:
             return
         if not self._db.update_properties(self._user_id, changed):
-            raise _account_gone()
+            raise wrong_login()
         for name, value in changed.items():
             self._saved[name] = _fingerprint(value)
 
@@ -346,30 +352,15 @@ def apply_changes(state: bytes, changes: Sequence[bytes]) -> bytes:
     Raises:
         TotoException: something cannot be read or serialised (1000).
     """
-    diffs = [_read_state(diff) for diff in changes if diff]
+    diffs = [read_state(diff) for diff in changes if diff]
     if not diffs:
         return state
-    variables = _read_state(state)
+    variables = read_state(state)
     for diff in diffs:
         for name in diff["removed"]:
             variables.pop(name, None)
         variables.update(diff["set"])
     return TotoSession.dumps(variables) if variables else b""
-
-
-def _read_state(state: bytes) -> dict[Any, Any]:
-    if not state:
-        return {}
-    try:
-        variables = TotoSession.loads(state)
-        if not isinstance(variables, dict):
-            raise TypeError(f"not a dictionary: {type(variables).__name__}")
-    except Exception as error:
-        # Any serializer may be in use. The text of its error may quote what it read, so no more
-        # than the type is logged.
-        logger.error("the state of a session cannot be read: %s", type(error).__name__)
-        raise TotoException(ERROR_SERVER, "The session's state cannot be read.") from error
-    return variables
 
 
 def _fingerprint(value: Any) -> bytes:
@@ -380,7 +371,3 @@ def _fingerprint(value: Any) -> bytes:
 
 def _has_no_store() -> TotoException:
     return TotoException(ERROR_SERVER, "The session has neither a database nor a session cache.")
-
-
-def _account_gone() -> TotoException:
-    return TotoException(ERROR_USER_NOT_FOUND, "Invalid user ID or password")

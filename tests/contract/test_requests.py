@@ -178,6 +178,35 @@ def test_a_query_gives_strings_and_lists_of_strings(
     assert response.json() == {"result": parameters}
 
 
+@pytest.mark.parametrize(
+    ("target", "body", "result"),
+    [
+        ("http://127.0.0.1/echo", b'{"a": 1}', {"a": 1}),
+        ("HTTPS://gw.example:8443/text/count?x=/y", b'{"text": "to be"}', 2),
+        ("http://[::1]:80", b'{"method": "echo", "parameters": 5}', 5),
+        ("http://gw.example/", b'{"method": "echo", "parameters": 5}', 5),
+    ],
+)
+def test_a_target_may_begin_with_scheme_and_host(
+    cluster: Cluster, target: str, body: bytes, result: Any
+) -> None:
+    """A server must accept the absolute form that clients send to proxies (RFC 9112, 3.2.2)."""
+    with cluster.connect() as connection:
+        connection.request("POST", target, {"Content-Type": "application/json"}, body)
+
+        assert connection.read_response().json() == {"result": result}
+
+
+@pytest.mark.parametrize("target", ["http://gw.example/echo?a=1", "http://gw.example/echo"])
+def test_a_query_of_the_absolute_form_gives_parameters(cluster: Cluster, target: str) -> None:
+    """The query is what is behind the question mark, in either form."""
+    with cluster.connect() as connection:
+        connection.request("GET", target)
+
+        expected = {"a": "1"} if "?" in target else {}
+        assert connection.read_response("GET").json() == {"result": expected}
+
+
 def test_a_large_body_arrives_whole(cluster: Cluster) -> None:
     """A mebibyte of text comes back as it was sent."""
     text = "0123456789abcdef" * 65_536

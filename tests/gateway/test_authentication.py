@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,13 +15,15 @@ from toto._core.signing import sign_v2
 from toto._core.stores.record import SessionRecord, unpack
 from toto._core.stores.store import StoreUnavailable
 from toto._wire.constants import Policy
+from toto._wire.messages import SessionAnswer
 from toto.exceptions import (
     ERROR_INVALID_HMAC,
     ERROR_NOT_AUTHORIZED,
+    ERROR_SERVER,
     ERROR_UNAVAILABLE,
     TotoException,
 )
-from toto.handler import HmacHandlers
+from toto.handler import HmacHandlers, TotoHandler
 from toto_gateway.authentication import Authenticator, Caller
 from toto_gateway.request import Request
 
@@ -196,9 +198,16 @@ def test_the_application_may_check_signatures_itself(answer: bool | None) -> Non
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(TotoException(4711, "late"), 4711), (KeyError("x-mine"), ERROR_INVALID_HMAC)],
+    [
+        (TotoException(4711, "late"), 4711),
+        (TotoException(-5, "odd"), ERROR_INVALID_HMAC),
+        (TotoException(2**70, "odd"), ERROR_INVALID_HMAC),
+        (KeyError("x-mine"), ERROR_INVALID_HMAC),
+        (SystemExit(3), ERROR_INVALID_HMAC),
+        (asyncio.CancelledError(), ERROR_INVALID_HMAC),
+    ],
 )
-def test_what_the_application_raises_refuses_the_session(error: Exception, code: int) -> None:
+def test_what_the_application_raises_refuses_the_session(error: BaseException, code: int) -> None:
     """A fault of its own is no way in."""
 
     def handler(*args: Any) -> None:
@@ -207,9 +216,47 @@ def test_what_the_application_raises_refuses_the_session(error: Exception, code:
     assert code_of(ask(request(), handler=handler)) == code
 
 
-def test_false_from_the_application_refuses_the_session() -> None:
-    """A check may also just say no."""
-    assert code_of(ask(request(), handler=lambda *args: False)) == ERROR_INVALID_HMAC
+@pytest.mark.parametrize("answer", [False, 0, "yes", object()])
+def test_anything_but_a_yes_from_the_application_refuses_the_session(answer: object) -> None:
+    """A check may also just say no; and the coroutine of an async function is no yes."""
+    assert code_of(ask(request(), handler=lambda *args: answer)) == ERROR_INVALID_HMAC
+
+
+def test_hmac_handlers_must_be_plain_functions() -> None:
+    """What an async function returns was once taken for a yes."""
+
+    async def handler(*args: Any) -> Any: ...
+
+    with pytest.raises(TypeError, match="must be a plain function"):
+        TotoHandler.set_hmac_handler(handler)
+    with pytest.raises(TypeError, match="must be a plain function"):
+        TotoHandler.set_response_hmac_handler(handler)  # type: ignore[arg-type]  # on purpose
+    assert TotoHandler.hmac_handlers == HmacHandlers()
+
+
+def test_a_session_too_large_for_a_frame_is_refused() -> None:
+    """Only a cache of the application's own can hold one; it cut the worker's connection."""
+    large = replace(ANN, session_id="large", state=b"x" * 400_000)
+
+    caller = ask(request(), "large", store=Store((large,)), is_enabled=False)
+
+    assert code_of(caller) == ERROR_SERVER
+
+
+@pytest.mark.parametrize("broken", ["raises", "no text", "two\r\nlines"])
+def test_a_failing_response_handler_costs_the_signature_only(broken: str) -> None:
+    """The method has run; its answer goes out."""
+
+    def sign(session: Any, body: bytes) -> Any:
+        if broken == "raises":
+            raise SystemExit(1)
+        return None if broken == "no text" else broken
+
+    signatures = RequestSignatures(
+        is_enabled=True, scheme="v1", handlers=HmacHandlers(response=sign)
+    )
+
+    assert signatures.sign_response(SessionAnswer("s", "ann", 1.0, "k"), {}, b"") is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from toto._core.settings import SettingsError, load, options_of
+from toto_gateway.cli import WORKER_OPTIONS
 from toto_gateway.settings import GatewaySettings, check_gateway_settings
+from toto_worker.settings import WorkerSettings
 
 
 def refusal(**values: Any) -> str:
@@ -192,3 +194,25 @@ def test_plaintext_beyond_this_host_needs_leave(host: str) -> None:
         "listen on loopback or ipc, or set worker_plaintext inside a private network"
     )
     accepted(worker_address=address, worker_plaintext=True)
+
+
+def test_the_options_of_the_worker_are_known() -> None:
+    """What toto-worker alone has may stand in the environment of toto-gateway."""
+    own = {entry.name for entry in options_of(GatewaySettings)}
+    others = {entry.name for entry in options_of(WorkerSettings)}
+
+    assert set(WORKER_OPTIONS) == others - own
+
+
+@pytest.mark.parametrize("domain", ["-foo", "foo-", "a b", "a;b", "é.example", "."])
+def test_malformed_cookie_domain(domain: str) -> None:
+    """A domain that no cookie could be written with is refused before a process is forked."""
+    assert refusal(cookie_domain=domain, use_cookies=True) == (
+        f"cookie_domain must be a domain such as example.com, not {domain!r}"
+    )
+
+
+@pytest.mark.parametrize("domain", ["example.com", ".example.com", "localhost"])
+def test_cookie_domain(domain: str) -> None:
+    """A domain may begin with a dot, as was once the custom."""
+    assert accepted(cookie_domain=domain, use_cookies=True).cookie_domain == domain

@@ -182,6 +182,17 @@ def test_row_19_create_sets_allowed_fields_only(connection: DBConnection) -> Non
     assert properties(connection) == {"name": "Ann"}
 
 
+@pytest.mark.parametrize("method", ["account.create", ["account.create"]])
+def test_a_flat_call_s_method_is_no_property(connection: DBConnection, method: Any) -> None:
+    """Without an envelope, or in a form, its name is among the parameters."""
+    create.invoke(Handler(connection), {**ANN, "name": "Ann", "method": method})
+    session_id = login.invoke(Handler(connection), ANN)["session_id"]
+    parameters = {"name": "Bea", "method": method}
+    updated = update.invoke(Handler(connection, session_id), parameters)
+    assert updated == {"updated_fields": ["name"]}
+    assert connection.load_properties("ann", ["name", "method"]) == {"name": "Bea"}
+
+
 def test_row_19_update(connection: DBConnection, ann: str) -> None:
     """Allowed fields of the session's user are set, and the session stays."""
     result = update.invoke(

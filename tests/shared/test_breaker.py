@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from toto._core.stores.breaker import Breaker
+from toto._core.stores.breaker import Breaker, StoreFailed
+from toto._core.stores.store import StoreUnavailable
 
 
 class Clock:
@@ -123,6 +124,41 @@ def test_a_closed_breaker_opens_again(breaker: Breaker, clock: Clock) -> None:
     assert not breaker.allows()
     clock.now = 107.5
     assert breaker.allows()
+
+
+def test_five_doubtful_failures_in_a_row_stop_all_calls(breaker: Breaker) -> None:
+    """What may be the fault of one call opens the breaker the fifth time, not before."""
+    allowed = []
+    for _ in range(5):
+        breaker.ended(StoreFailed())
+        allowed.append(breaker.allows())
+
+    assert allowed == [True, True, True, True, False]
+
+
+def test_a_success_takes_doubts_away(breaker: Breaker) -> None:
+    """With any other answer in every five, doubtful failures stop nothing, however many."""
+    for answer in (None, ValueError()) * 10:
+        for _ in range(4):
+            breaker.ended(StoreFailed())
+        breaker.ended(answer)
+
+    assert breaker.allows()
+    breaker.ended(StoreUnavailable())
+    assert not breaker.allows()
+
+
+def test_doubts_put_off_no_probe(breaker: Breaker, clock: Clock) -> None:
+    """While the breaker is open more of them change nothing; one answer closes it."""
+    for _ in range(20):
+        breaker.ended(StoreFailed())
+        clock.now += 0.02
+    clock.now = 100.58
+    assert breaker.allows()
+
+    breaker.ended(None)
+
+    assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
 def test_threads_share_one_probe(breaker: Breaker, clock: Clock) -> None:

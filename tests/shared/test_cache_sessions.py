@@ -1,13 +1,18 @@
 """Session caches and account stores that an application brings."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from toto._core.stores.breaker import StoreFailed
 from toto._core.stores.cache_sessions import CacheSessionStore
+from toto._core.stores.record import SessionRecord
+from toto._core.stores.store import StoreUnavailable
 from toto.session import TotoSessionCache
-from toto_testkit.memory_stores import open_memory_database
+from toto_testkit.memory_stores import SettableClock, open_memory_database
 from toto_testkit.memory_world import World, refusal
 
 DAY = 86400.0
@@ -106,6 +111,82 @@ def test_cache_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert refusal(world.connection.create_session)[0] == 1107
     assert refusal(lambda: world.connection.retrieve_session("x"))[0] == 1107
     assert "no such host" in caplog.text
+
+
+def test_failures_are_not_all_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Of failures one in ten seconds is logged, with where it happened, and never the id or key."""
+    clock, cache = SettableClock(), DictionaryCache()
+    store = CacheSessionStore(cache, clock)
+    session_id, key = "pX9nQ2vT4kLw7sYbE1uAfg", "Xk3v0cUW1tJ0i9nQmB7y2a"
+    record = SessionRecord(session_id, "ann", clock.now, clock.now + DAY, key)
+    for text in (f"no row {session_id!r}", f"cut off: {session_id[3:12]}"):
+        cache.error = KeyError(text)
+        for seconds in (9.9, 0.1):
+            with pytest.raises(StoreFailed) as raised:
+                store.load([session_id])
+            assert raised.value.__cause__ is None
+            assert raised.value.__suppress_context__
+            clock.now += seconds
+    cache.error = KeyError(f"key={key}")
+    for _ in range(2):
+        with pytest.raises(StoreFailed):
+            store.create(record)
+
+    assert len(caplog.records) == 3
+    assert caplog.text.count("DictionaryCache failed: KeyError") == 3
+    assert caplog.text.count("in load_session") == 2
+    assert session_id[3:12] not in caplog.text
+    assert key not in caplog.text
+
+
+def test_cache_that_says_it_is_away() -> None:
+    """Its own StoreUnavailable is no doubtful failure."""
+    cache = DictionaryCache()
+    cache.error = StoreUnavailable()
+    with pytest.raises(StoreUnavailable) as raised:
+        CacheSessionStore(cache).load(["x"])
+    assert not isinstance(raised.value, StoreFailed)
+
+
+def test_record_that_is_compared() -> None:
+    """With ``replaces`` a record is written in the place of that one only."""
+    store = CacheSessionStore(DictionaryCache())
+    first = SessionRecord("id", "ann", time.time(), time.time() + DAY)
+    second = replace(first, state=b"second")
+    store.create(first)
+
+    assert store.update(second, replaces=first) == "id"
+    assert store.update(replace(first, state=b"third"), replaces=first) is None
+    assert store.load(["id"]) == [second]
+
+
+@pytest.mark.parametrize("end", ["remove", "remove_user"])
+@pytest.mark.parametrize("moment", ["load_session", "store_session"])
+def test_session_that_ends_while_it_is_written(end: str, moment: str) -> None:
+    """A session that is ended between the look and the write stays ended, and None is returned."""
+
+    class Racing(DictionaryCache):
+        def remove_user(self, user_id: str) -> None:
+            self.kept = {k: v for k, v in self.kept.items() if v["user_id"] != user_id}
+
+    cache = Racing()
+    store = CacheSessionStore(cache)
+    record = SessionRecord("id", "ann", time.time(), time.time() + DAY)
+    store.create(record)
+    own: Callable[[Any], Any] = getattr(cache, moment)
+
+    def race(argument: Any) -> Any:
+        found = own(argument) if moment == "load_session" else None
+        getattr(store, end)("id" if end == "remove" else "ann")
+        return found if moment == "load_session" else own(argument)
+
+    setattr(cache, moment, race)
+    assert store.update(replace(record, state=b"new")) is None
+    delattr(cache, moment)
+
+    assert store.load(["id"]) == [None]
+    store.create(record)
+    assert store.update(replace(record, state=b"new")) == "id"
 
 
 def test_cache_and_users(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,16 +1,14 @@
 """Sessions in the token: they expire, they end, and a store that is away is survived a while."""
 
-import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from toto._core.settings import load
 from toto._core.stores.client_sessions import ClientSessionStore
-from toto._core.stores.memory_counters import MemoryCounters
 from toto._core.stores.no_database import NoAccounts, open_no_database
 from toto._core.stores.record import SessionRecord
-from toto._core.stores.revocations import Revocations
 from toto._core.stores.settings import StoreSettings
 from toto._core.stores.store import Credentials, StoreUnavailable
 from toto.clientsessioncache import ClientCache, make_client_cache
@@ -288,42 +286,8 @@ def test_row_13_clock_set_back() -> None:
     assert refusal(world.connection.retrieve_session, session.session_id)[0] == 1107
 
 
-def test_row_13_memory_is_bounded() -> None:
-    """Of more tokens than are remembered, those used longest ago are asked for again."""
-    clock = SettableClock()
-    revocations = Revocations(None, MemoryCounters(clock), clock=clock, verdicts_max=2)
-    records = [SessionRecord("", None, 0, 9e9, token_id=str(number)) for number in range(3)]
-    for number in (0, 1, 0, 2):
-        assert revocations.check(records[number]) is False
-    assert [revocations.known(record) for record in records] == [False, None, False]
-
-
-def test_row_13_revocations_under_threads() -> None:
-    """Verdicts of many threads do not get mixed up."""
-    clock = SettableClock()
-    counters = MemoryCounters(clock)
-    revocations = Revocations(None, counters, clock=clock, verdicts_max=16)
-    records = [SessionRecord("", None, 0, 9e9, token_id=str(number)) for number in range(32)]
-    for record in records[::2]:
-        revocations.end(record, 1000)
-    wrong: list[str] = []
-
-    def work() -> None:
-        for _ in range(50):
-            for number, record in enumerate(records):
-                if revocations.check(record) is not (number % 2 == 0):
-                    wrong.append(record.token_id)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-def test_row_13_tokens_of_toto_can_be_ended() -> None:
-    """A token without a name of its own gets one from its text, and keeps it when renewed."""
+def test_row_13_tokens_made_by_hand_can_be_ended() -> None:
+    """A token for which nobody chose a name gets one, and keeps it when renewed."""
     world = ClientWorld()
     now = world.clock.now
     token = world.store().create(SessionRecord("", "ann", now, now + DAY))
@@ -336,6 +300,20 @@ def test_row_13_tokens_of_toto_can_be_ended() -> None:
     world.connection.remove_session(later)
     assert world.connection.retrieve_session(later) is None
     assert world.connection.retrieve_session(token) is None
+
+
+def test_replaces_does_not_matter() -> None:
+    """Nobody else can change what a token holds: each of two who write gets a token."""
+    world = ClientWorld()
+    store = world.store()
+    now = world.clock.now
+    token = store.create(SessionRecord("", None, now, now + DAY))
+    record = world.record(world.connection.adopt(SessionRecord(token, None, now, now + DAY)))
+    other = replace(record, state=b"other")
+    tokens = [
+        store.update(replace(record, state=b"new"), replaces=each) for each in (record, other)
+    ]
+    assert None not in tokens
 
 
 def test_row_13_without_a_database() -> None:

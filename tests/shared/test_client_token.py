@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from toto._core.kinds import Secret
 from toto.clientsessioncache import AESCipher, ClientCache
 from toto.exceptions import TotoException
+from toto_gateway.sessions.cookies import SessionCookie
 
 NOW = 1_760_000_000.0
 DATA: dict[str, Any] = {
@@ -83,13 +85,18 @@ def test_a_session_comes_back_as_it_went() -> None:
 
 
 def test_what_toto_stored_is_enough() -> None:
-    """A session of the fields that Toto had gets the other ones' defaults; it needs no id yet."""
+    """A session of the fields that Toto had gets the other ones' defaults, and a name of its own by
+    which it can be ended; it needs no id yet."""
     data = {"user_id": "ada", "expires": NOW + 1, "state": b"x"}
 
     token = CACHE.store_session(data)
 
-    defaults = {"created": 0.0, "key": "", "generation": 0, "token_id": ""}
-    assert CACHE.load_session(token) == {**data, **defaults, "session_id": token}
+    loaded = CACHE.load_session(token)
+    assert loaded is not None
+    assert len(loaded.pop("token_id")) == 22
+    defaults = {"created": 0.0, "key": "", "generation": 0}
+    assert loaded == {**data, **defaults, "session_id": token}
+    assert CACHE.store_session(data)[:12] == token[:12]
 
 
 @given(
@@ -97,7 +104,7 @@ def test_what_toto_stored_is_enough() -> None:
     created=st.floats(0, NOW),
     state=st.binary(max_size=200),
     generation=st.integers(0, 2**63 - 1),
-    token_id=st.text(max_size=20),
+    token_id=st.text(min_size=1, max_size=20),
 )
 def test_any_session_comes_back(**fields: Any) -> None:
     """Whatever a session holds, the token holds."""
@@ -252,16 +259,25 @@ def test_row_07_a_cipher_that_fails_means_no_session() -> None:
 
 
 def test_row_03_a_token_that_is_too_long_is_not_made() -> None:
-    """The error says how long it would be; the longest that is made fits a cookie."""
+    """The error says how long it would be; the longest that is made fits a signed cookie with a
+    domain and a path of 64 characters each."""
     with pytest.raises(TotoException, match="too large for a client session: 4") as raised:
         CACHE.store_session({**DATA, "state": bytes(2900)})
     roomy = ClientCache(AESCipher("k" * 32), OLD, token_length_max=8192, clock=clock)
     token = roomy.store_session({**DATA, "state": bytes(5000)})
 
     assert raised.value.code == 1000
-    assert 4000 < len(token) <= 8192
+    assert 3800 < len(token) <= 8192
     assert roomy.load_session(token) is not None
-    assert len(CACHE.store_session({**DATA, "state": bytes(2700)})) <= 4000
+    longest = CACHE.store_session({**DATA, "state": bytes(2670)})
+    with pytest.raises(TotoException, match="too large for a client session: 3802"):
+        CACHE.store_session({**DATA, "state": bytes(2671)})
+    assert len(longest) == 3800
+    cookie = SessionCookie(domain="d" * 64, root="p" * 63, secret=Secret("s" * 64))
+    _, header = cookie.set_header(longest, expires=NOW + 400 * 86400, now=NOW)
+    assert len(header) <= 4096
+    assert cookie.read(header.partition(";")[0]) == longest
+    assert cookie.session_id_length_max == 3842
     for length in (0, 8193):
         with pytest.raises(ValueError, match="from 1 to 8192"):
             ClientCache(AESCipher("k" * 32), OLD, token_length_max=length)

@@ -14,7 +14,7 @@ import pytest
 import toto
 from toto._core import kinds
 from toto._core.command import build_command, main
-from toto._core.settings import Secret, SettingsError, option
+from toto._core.settings import Secret, SettingsError, load, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +188,81 @@ def test_misuse_exits_2(arguments: list[str]) -> None:
     program = Program()
 
     assert (program(*arguments).exit_code, program.ran) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("TOTO_PROT", "; did you mean TOTO_PORT?"),
+        ("TOTO_port", "; did you mean TOTO_PORT?"),
+        ("TOTO_MAX_BODY_SIZE", "; did you mean TOTO_MAX_BODY?"),
+        ("TOTO_METHOD", "; did you mean TOTO_METHODS?"),
+        ("TOTO_ZZZZZZ", ""),
+        ("TOTO_", ""),
+    ],
+)
+def test_unknown_environment_variable_is_refused(variable: str, hint: str) -> None:
+    """A mistyped variable is an error that names a near one and repeats no value."""
+    with pytest.raises(SettingsError) as refusal:
+        load(Sample, environment={variable: "hunter2"}, known_elsewhere=["methods"])
+
+    assert str(refusal.value) == f"environment variable {variable} is not an option{hint}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TOTO_METHODS", "myapp.methods"),
+        ("PORT", "x"),
+        ("XTOTO_PORT", "x"),
+        ("TOTO_GATEWAY_SERVICE_HOST", "10.0.0.1"),
+        ("TOTO_GATEWAY_SERVICE_PORT", "80"),
+        ("TOTO_GATEWAY_SERVICE_PORT_HTTP", "80"),
+        ("TOTO_GATEWAY_PORT", "tcp://10.0.0.1:80"),
+        ("TOTO_GATEWAY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("TOTO_GATEWAY_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("TOTO_SERVICE_HOST", "10.0.0.1"),
+    ],
+)
+def test_variables_of_others_are_left_alone(variable: str, value: str) -> None:
+    """Options of another command and what Kubernetes says of services do not disturb."""
+    loaded = load(Sample, environment={variable: value}, known_elsewhere=["methods"])
+
+    assert loaded.settings == Sample()
+
+
+def test_a_port_of_a_service_is_told_from_a_mistake() -> None:
+    """What has the name of a service's address, but a number for a value, was mistyped."""
+    with pytest.raises(SettingsError, match="variable TOTO_GATEWAY_PORT is not an option"):
+        load(Sample, environment={"TOTO_GATEWAY_PORT": "80"})
+
+
+def test_unknown_variable_exits_2() -> None:
+    """A mistyped variable of the environment is one sentence, and nothing runs."""
+    program = Program()
+
+    result = program(TOTO_PROT="1")
+
+    assert (result.exit_code, program.ran) == (2, [])
+    assert result.stderr == (
+        "toto-sample: error: environment variable TOTO_PROT is not an option; "
+        "did you mean TOTO_PORT?\n"
+    )
+
+
+def test_variables_of_the_supervisor_and_of_other_commands_are_left_alone() -> None:
+    """What a supervisor tells its child is no option, nor is another command's option a mistake."""
+    ran: list[Sample] = []
+
+    def run(settings: Sample) -> int:
+        ran.append(settings)
+        return 0
+
+    command = build_command("toto-sample", Sample, run, known_elsewhere=["methods"])
+    environment = {"TOTO_READY_FD": "3", "TOTO_PARENT_FD": "4", "TOTO_METHODS": "m"}
+
+    assert invoke(command, [], environment).exit_code == 0
+    assert ran == [Sample()]
 
 
 def test_check_config() -> None:

@@ -332,6 +332,32 @@ def test_row_21_old_hashes_are_replaced_at_login(connection: DBConnection) -> No
     assert connection.retrieve_session(session.session_id) is not None
 
 
+def test_a_login_does_not_need_the_new_hash(caplog: pytest.LogCaptureFixture) -> None:
+    """When an old hash cannot be replaced the user is let in all the same; the log tells it."""
+    world = World()
+    salt = "$p5k2$$abcdefgh"
+    derived = hashlib.pbkdf2_hmac("sha1", b"pw", salt.encode(), 400, 24)
+    old = f"{salt}${b64encode(derived, b'./').decode()}"
+    assert world.database.accounts.create("ann", old, {})
+
+    def read_only(fn: Any, *args: Any, **kwargs: Any) -> Any:
+        if fn == world.database.accounts.set_password:
+            raise OSError(f"cannot write {args}")
+        return fn(*args, **kwargs)
+
+    connection = DBConnection(world.database, world.settings, clock=world.clock, call=read_only)
+    assert connection.create_session("ann", "pw").user_id == "ann"
+    assert [line.getMessage() for line in caplog.records] == [
+        "an old password hash could not be replaced: OSError"
+    ]
+
+
+def test_an_address_may_be_a_property(connection: DBConnection) -> None:
+    """The client's own address has another name."""
+    connection.create_account("ann", "pw", address="1 Elm St")
+    assert connection.load_properties("ann", ["address"]) == {"address": "1 Elm St"}
+
+
 def test_memory_is_what_the_handle_shows() -> None:
     """``db`` is the database's own handle."""
     world = World()

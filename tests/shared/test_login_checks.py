@@ -149,6 +149,79 @@ def test_row_23_limits_can_be_off() -> None:
     assert not any(throttled(strict, f"user{number}", "bad", "") for number in range(3))
 
 
+def test_row_23_attempts_on_an_account_from_everywhere_are_limited(
+    verifications: list[str],
+) -> None:
+    """Ten addresses use up an account's attempts for all that are not its user's."""
+    world = World(login_attempts=2, login_attempts_per_address=0)
+    world.connection.create_account("ann", "pw")
+    assert not throttled(world, "ann", "pw", "192.0.2.200")
+    for number in range(10):
+        assert not throttled(world, "ann", "bad", f"192.0.2.{number}")
+        assert not throttled(world, "ann", "bad", f"192.0.2.{number}")
+    verifications.clear()
+    assert throttled(world, "ann", "pw", "192.0.2.100")
+    assert throttled(world, "ann", "pw", "")
+    assert verifications == []
+    assert not throttled(world, "ann", "pw", "192.0.2.200")
+    assert not throttled(world, "bob", "bad", "192.0.2.100")
+    world.clock.now += 900
+    assert not throttled(world, "ann", "pw", "192.0.2.100")
+
+
+def test_row_23_the_owner_s_address_is_known_for_30_days() -> None:
+    """Counted from the last login or the creation of the account, not from the first."""
+    world = World(login_attempts=1, login_attempts_per_address=0)
+    world.connection.create_account("ann", "pw", client_address=ADDRESS)
+    days = 86400.0
+
+    def attacked() -> bool:
+        for number in range(10):
+            throttled(world, "ann", "bad", f"198.51.100.{number}")
+        return throttled(world, "ann", "pw", ADDRESS)
+
+    assert not attacked()
+    world.clock.now += 29 * days
+    assert not attacked()
+    world.clock.now += 29 * days
+    assert not attacked()
+    world.clock.now += 31 * days
+    assert attacked()
+
+
+def test_row_23_creations_from_an_address_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many the next is refused before any hashing, whether the user id is taken or not."""
+    world = World(login_attempts_per_address=2)
+    hashed: list[str] = []
+    original = secret.password_hash
+
+    def counted(password: str) -> str:
+        hashed.append(password)
+        return original(password)
+
+    monkeypatch.setattr(secret, "password_hash", counted)
+
+    def create(user_id: str, address: str = ADDRESS) -> int:
+        try:
+            world.connection.create_account(user_id, "pw", client_address=address)
+        except TotoException as error:
+            if error.code == 1103:
+                assert getattr(error, "retry_after_seconds", None) == 900.0
+            return error.code
+        return 0
+
+    assert [create(name) for name in ("ann", "ann", "bob", "ann")] == [0, 1006, 1103, 1103]
+    assert hashed == ["pw"]
+    assert create("bob", "192.0.2.8") == 0
+    assert [create(f"eve{number}", "") for number in range(4)] == [0, 0, 0, 0]
+    assert refusal(world.connection.create_account, "x", "", client_address=ADDRESS)[0] == 1003
+    world.clock.now += 900
+    assert create("cat") == 0
+    free = World(login_attempts_per_address=0)
+    for number in range(4):
+        free.connection.create_account(f"ann{number}", "pw", client_address=ADDRESS)
+
+
 @pytest.mark.parametrize(
     ("address", "prefix"),
     [

@@ -2,14 +2,18 @@
 
 import base64
 import hashlib
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import argon2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toto import secret
+from toto.exceptions import TotoException
 from toto.secret import (
     generate_password,
     needs_rehash,
@@ -17,6 +21,7 @@ from toto.secret import (
     verify_dummy,
     verify_password,
 )
+from toto_testkit.waiting import poll_until
 
 HASH = password_hash("correct horse")
 PUBLISHED = [
@@ -228,3 +233,37 @@ def test_row_20_generated_passwords_are_random() -> None:
     assert len(set(made)) == 1000
     assert {len(password) for password in made} == {22}
     assert len(base64.urlsafe_b64decode(made[0] + "==")) == 16
+
+
+def test_row_21_two_passwords_are_hashed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two run, sixteen wait, and whoever comes then is refused for a second."""
+    running: list[int] = []
+    most: list[int] = []
+    gate = threading.Event()
+
+    class Held(argon2.PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            running.append(1)
+            most.append(len(running))
+            assert gate.wait(20)
+            made = super().hash(password, salt=salt)
+            running.pop()
+            return made
+
+    monkeypatch.setattr(secret, "_HASHER", Held())
+    with ThreadPoolExecutor(18) as pool:
+        hashes = [pool.submit(password_hash, str(number)) for number in range(18)]
+        try:
+            poll_until(lambda: secret._ADMITTED._value == 0, 10.0, "all have been admitted")
+            for refused in (password_hash, verify_dummy):
+                with pytest.raises(TotoException) as raised:
+                    refused("one too many")
+                assert raised.value.code == 1103
+                assert getattr(raised.value, "retry_after_seconds", None) == 1.0
+        finally:
+            gate.set()
+        made = [each.result() for each in hashes]
+    monkeypatch.undo()
+
+    assert max(most) == 2
+    assert verify_password("17", made[17])

@@ -1,7 +1,10 @@
 """When sessions expire and when they are renewed."""
 
+from typing import Any
+
 import pytest
 
+from toto.dbconnection import DBConnection
 from toto.session import TotoSession
 from toto_testkit.memory_world import World
 
@@ -85,3 +88,30 @@ def test_row_14_adopting_does_not_renew() -> None:
     assert session.expires == record.expires
     assert session.record() == record
     assert world.memory.operations == before
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_row_14_renewal_does_not_undo_what_another_process_does(is_removed: bool) -> None:
+    """A save or a logout right between the reading and the writing of the renewal stays."""
+    world = World(anon_session_ttl=1000, session_max_lifetime=100_000)
+    session_id = world.connection.create_session().session_id
+    other: Any = world.connection.retrieve_session(session_id)
+    other["a"] = 1
+    world.clock.now += 500
+
+    def late(fn: Any, *args: Any, **kwargs: Any) -> Any:
+        if fn == world.database.sessions.update:
+            world.connection.remove_session(session_id) if is_removed else other.save()
+        return fn(*args, **kwargs)
+
+    slow = DBConnection(world.database, world.settings, clock=world.clock, call=late)
+    renewed = slow.retrieve_session(session_id)
+
+    stored = world.connection.load_record(session_id)
+    if is_removed:
+        assert (renewed, stored) == (None, None)
+    else:
+        assert stored is not None
+        assert TotoSession.loads(stored.state) == {"a": 1}
+        assert renewed is not None
+        assert renewed.expires == world.clock.now + 500

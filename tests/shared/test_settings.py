@@ -152,11 +152,6 @@ def test_unknown_option_suggests_the_nearest(tmp_path: Path) -> None:
     assert sentence(keywords={"zzzzzz": 1}) == "keyword argument zzzzzz is not an option"
 
 
-def test_unknown_environment_variable_is_ignored() -> None:
-    """Variables of other commands do not disturb this one."""
-    assert load(Sample, environment={"TOTO_PROT": "1", "PORT": "x"}).settings == Sample()
-
-
 def test_options_are_listed_own_first() -> None:
     """Inherited options come after the class's own."""
     names = [entry.name for entry in options_of(Sample)]

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from toto._core.stores.breaker import Breaker
+from toto._core.stores.breaker import Breaker, StoreFailed
 from toto._core.stores.guard import StoreGuard
 from toto._core.stores.store import StoreUnavailable
 from toto_testkit.waiting import poll_until
@@ -80,6 +80,10 @@ def unavailable() -> None:
     raise StoreUnavailable
 
 
+def doubtful() -> None:
+    raise StoreFailed
+
+
 def test_a_remote_call_returns_what_the_function_returns(make_guard: MakeGuard) -> None:
     """Arguments go in and the result comes out, from another thread."""
     guard = make_guard()
@@ -105,7 +109,7 @@ def test_a_stuck_call_is_given_up(make_guard: MakeGuard, silent: SilentServer) -
     with pytest.raises(StoreUnavailable):
         guard.call(silent.ask)
 
-    assert LIMIT_SECONDS <= time.monotonic() - started < LIMIT_SECONDS + 0.5
+    assert LIMIT_SECONDS <= time.monotonic() - started < LIMIT_SECONDS + 2.5
 
 
 def test_after_a_stuck_call_the_store_is_left_alone(
@@ -117,11 +121,11 @@ def test_after_a_stuck_call_the_store_is_left_alone(
         guard.call(silent.ask)
     started = time.monotonic()
 
-    for _ in range(100):
+    for _ in range(100):  # 20 s, if each of them waited
         with pytest.raises(StoreUnavailable):
             guard.call(silent.ask)
 
-    assert time.monotonic() - started < LIMIT_SECONDS
+    assert time.monotonic() - started < 5 * LIMIT_SECONDS
     assert silent.asked == 1
 
 
@@ -130,6 +134,22 @@ def test_a_store_that_says_it_is_away_is_left_alone(make_guard: MakeGuard) -> No
     guard = make_guard()
     with pytest.raises(StoreUnavailable):
         guard.call(unavailable)
+
+    with pytest.raises(StoreUnavailable):
+        guard.call(int, "1")
+
+
+def test_one_call_that_fails_does_not_stop_the_others(make_guard: MakeGuard) -> None:
+    """A stranger's odd id may fail four times in a row; the fifth time the store counts as away."""
+    guard = make_guard()
+    for _ in range(3):
+        for _ in range(4):
+            with pytest.raises(StoreFailed):
+                guard.call(doubtful)
+        assert guard.call(int, "1") == 1
+    for _ in range(5):
+        with pytest.raises(StoreFailed):
+            guard.call(doubtful)
 
     with pytest.raises(StoreUnavailable):
         guard.call(int, "1")
@@ -170,10 +190,11 @@ def test_with_all_threads_stuck_calls_fail_at_once(
             guard.call(silent.ask)
     started = time.monotonic()
 
-    with pytest.raises(StoreUnavailable):
-        guard.call(int, "1")
+    for _ in range(20):  # 4 s, if each of them waited
+        with pytest.raises(StoreUnavailable):
+            guard.call(int, "1")
 
-    assert time.monotonic() - started < LIMIT_SECONDS / 2
+    assert time.monotonic() - started < 5 * LIMIT_SECONDS
 
 
 def test_threads_that_come_free_are_used_again(make_guard: MakeGuard, silent: SilentServer) -> None:
@@ -228,7 +249,7 @@ def test_twenty_callers_of_a_silent_store_wait_no_longer_than_one(
     with ThreadPoolExecutor(20) as callers:
         refused = list(callers.map(is_refused, range(20)))
 
-    assert time.monotonic() - started < 2 * LIMIT_SECONDS + 0.5
+    assert time.monotonic() - started < 2 * LIMIT_SECONDS + 2.5
     assert refused == [True] * 20
     assert silent.asked <= 8
 

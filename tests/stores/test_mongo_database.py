@@ -30,6 +30,7 @@ CALLS: dict[str, Callable[[Database], Any]] = {
     "load": lambda store: store.sessions.load(["id"]),
     "create": lambda store: store.sessions.create(make_record()),
     "update": lambda store: store.sessions.update(make_record()),
+    "exchange": lambda store: store.sessions.update(make_record(), replaces=make_record()),
     "remove": lambda store: store.sessions.remove("id"),
     "remove_user": lambda store: store.sessions.remove_user("user"),
     "create account": lambda store: store.accounts.create("user", "hash", {"a.b": 1}),
@@ -58,7 +59,8 @@ def silent() -> Iterator[Database]:
 @pytest.mark.parametrize("name", CALLS)
 def test_absent_server_is_unavailable_in_time(name: str) -> None:
     """Every call on a closed port is StoreUnavailable soon."""
-    with closing(open_mongo_database(settings_for(free_port()))) as store:
+    settings = settings_for(free_port(), store_timeout=0.1)
+    with closing(open_mongo_database(settings)) as store:
         began_at = time.monotonic()
         with pytest.raises(StoreUnavailable):
             CALLS[name](store)

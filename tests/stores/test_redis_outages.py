@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from toto_testkit.redis_server import (
     make_certificate,
     silent_listener,
 )
+from toto_testkit.tcp_relay import TcpRelay
 from toto_testkit.waiting import poll_until
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -116,39 +119,41 @@ def server_and_url(
         yield server, url
 
 
-@pytest.fixture(params=["threads", "loop"])
-def load_and_store(
-    request: pytest.FixtureRequest, server_and_url: tuple[OwnRedis, str]
-) -> Iterator[tuple[Load, Database]]:
-    """Both ways of loading, and a store to write with."""
+@pytest.fixture
+def loads_and_store(
+    server_and_url: tuple[OwnRedis, str],
+) -> Iterator[tuple[list[Load], Database]]:
+    """Both ways of loading, by threads and by the loop, and a store to write with."""
     settings = settings_for(server_and_url[1])
     with closing(open_redis_database(settings)) as store, closing(LoopLoader(settings)) as loop:
-        yield (thread_load(store) if request.param == "threads" else loop.load), store
+        yield [thread_load(store), loop.load], store
 
 
 def test_stopped_and_silent_server(
-    server_and_url: tuple[OwnRedis, str], load_and_store: tuple[Load, Database]
+    server_and_url: tuple[OwnRedis, str], loads_and_store: tuple[list[Load], Database]
 ) -> None:
     """Away or silent it is StoreUnavailable within 0.5 s, every time; back, it works within 1 s."""
     server, url = server_and_url
-    load, store = load_and_store
+    loads, store = loads_and_store
     record = make_record()
     store.sessions.create(record)
-    assert load() == [record, None]
+    assert [load() for load in loads] == [[record, None]] * 2
 
     server.pause()
     try:
-        waits = [seconds_until_unavailable(load) for _ in range(2)]
+        waits = [seconds_until_unavailable(load) for load in loads * 2]
     finally:
         server.resume()
-    poll_until(lambda: answers(load), BACK_SECONDS, "silent server is back")
-    assert load() == [record, None]
+    for load in loads:
+        poll_until(partial(answers, load), BACK_SECONDS, "silent server is back")
+        assert load() == [record, None]
 
     server.stop()
-    waits += [seconds_until_unavailable(load) for _ in range(3)]
+    waits += [seconds_until_unavailable(load) for load in loads * 3]
     server.start()
-    poll_until(lambda: answers(load), BACK_SECONDS, "stopped server is back")
-    assert load() == [None, None]
+    for load in loads:
+        poll_until(partial(answers, load), BACK_SECONDS, "stopped server is back")
+        assert load() == [None, None]
     assert max(waits) < (WITHIN_TLS_SECONDS if url.startswith("rediss") else WITHIN_SECONDS)
 
 
@@ -228,6 +233,22 @@ def test_full_server_is_unavailable(caplog: pytest.LogCaptureFixture) -> None:
         assert "OutOfMemoryError" in caplog.text
         assert "secret hash" not in caplog.text
         assert caught.value.__cause__ is None
+
+
+def test_lost_answer_to_a_comparison_does_not_matter() -> None:
+    """A record that was replaced, whose answer was lost, is ours when it is looked at again."""
+    old = make_record()
+    new = replace(old, state=b"new", expires=old.expires + 60)
+    with OwnRedis() as server, TcpRelay(server.port) as relay:
+        settings = settings_for(f"redis://127.0.0.1:{relay.port}", store_timeout=5.0)
+        with closing(open_redis_database(settings)) as store:
+            store.sessions.create(old)
+            relay.lose_answer_to(b"EXEC")
+
+            assert store.sessions.update(new, replaces=old) == "id"
+            assert relay.accepted == 2
+            assert store.sessions.load(["id"]) == [new]
+            assert store.sessions.update(old, replaces=old) is None
 
 
 def test_replica_is_unavailable() -> None:

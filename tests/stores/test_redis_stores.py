@@ -24,6 +24,7 @@ from toto_testkit.redis_server import (
     remove_keys,
     running_redis,
 )
+from toto_testkit.stores import at_once
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -306,6 +307,12 @@ def check_everything(store: Database) -> None:
     store.sessions.create(record)
     longer = replace(record, expires=now + 120)
     assert store.sessions.update(longer) == record.session_id
+    rivals = [replace(record, state=b"%d" % index) for index in range(8)]
+    won = at_once(lambda index: store.sessions.update(rivals[index], replaces=longer) is not None)
+    winner = rivals[won.index(True)]
+    assert won.count(True) == 1
+    assert store.sessions.load([record.session_id]) == [winner]
+    assert store.sessions.update(longer, replaces=winner) == record.session_id
     assert store.sessions.load([record.session_id, "unknown"]) == [longer, None]
     assert store.accounts.create("user", "hash", {"a": 1}) is True
     assert store.accounts.create("user", "other", {}) is False

@@ -1,9 +1,10 @@
-"""SQL servers that are away, silent, restarted: errors in time, and no error where none is needed.
+"""SQL databases away, silent, restarted, locked: errors in time, no error where none is needed.
 
 The servers are reached through a relay, which does to connections what an outage does.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,9 +27,11 @@ LATE_SECONDS = 1.5
 CONNECT_SECONDS = {"postgres": 3.5, "mysql": LATE_SECONDS}
 """psycopg waits 2 s at least for the first answer of a server."""
 
+RECORD = make_record()
 USES: dict[str, Callable[[Database], object]] = {
     "load": lambda database: database.sessions.load(["unknown"]),
     "create session": lambda database: database.sessions.create(make_record()),
+    "update session": lambda database: database.sessions.update(RECORD, replaces=RECORD),
     "create account": lambda database: database.accounts.create("zoe", "hash", {"a": 1}),
     "credentials": lambda database: database.accounts.credentials("unknown"),
     "update account": lambda database: database.accounts.update("unknown", {"a": 1}),
@@ -99,32 +102,28 @@ def test_server_that_accepts_and_never_answers(
     assert load_one(database, database.sessions.create(make_record())) is not None
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_server_that_falls_silent(
-    relay: TcpRelay, database: Database, use: Callable[[Database], object]
-) -> None:
-    """A call on a connection in use fails in time; once the server answers, the next one works."""
-    database.accounts.load("warm", ["up"])
-    relay.hold()
+def test_server_that_falls_silent(relay: TcpRelay, database: Database) -> None:
+    """Any call on a connection in use fails in time; once the server answers, the next works."""
+    for name, use in USES.items():
+        database.accounts.load("warm", ["up"])
+        relay.hold()
 
-    assert seconds_until_unavailable(lambda: use(database)) < LATE_SECONDS
+        assert seconds_until_unavailable(partial(use, database)) < LATE_SECONDS, name
 
-    relay.let_go()
-    use(database)
+        relay.let_go()
+        use(database)
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_restart_of_the_server_is_not_noticed(
-    relay: TcpRelay, database: Database, use: Callable[[Database], object]
-) -> None:
-    """A connection that was lost while nobody used it is replaced without an error."""
-    database.accounts.load("warm", ["up"])
-    connections = relay.accepted
-    relay.cut()
+def test_restart_of_the_server_is_not_noticed(relay: TcpRelay, database: Database) -> None:
+    """For any call, a connection that was lost while nobody used it is replaced without error."""
+    for name, use in USES.items():
+        database.accounts.load("warm", ["up"])
+        connections = relay.accepted
+        relay.cut()
 
-    use(database)
+        use(database)
 
-    assert relay.accepted > connections
+        assert relay.accepted > connections, name
 
 
 def test_restart_with_many_connections(relay: TcpRelay, database: Database) -> None:
@@ -159,6 +158,19 @@ def test_lost_commit_is_not_repeated(relay: TcpRelay, database: Database) -> Non
     assert database.counters.counts(["key"]) == [1]
 
 
+def test_lost_answer_to_a_comparison_is_an_error(relay: TcpRelay, database: Database) -> None:
+    """A record that may have been replaced is not said to be another's: the caller hears 1107."""
+    old = make_record()
+    new = replace(old, state=b"new")
+    database.sessions.create(old)
+    relay.lose_answer_to(b"COMMIT")
+
+    with pytest.raises(StoreUnavailable):
+        database.sessions.update(new, replaces=old)
+
+    assert load_one(database, old.session_id) == new
+
+
 def test_outage_is_told_once_and_its_end_too(
     relay: TcpRelay, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -173,7 +185,29 @@ def test_outage_is_told_once_and_its_end_too(
             database.sessions.load(["a"])
 
     lines = [(record.name, record.levelname) for record in caplog.records]
-    assert lines == [("toto.store", "ERROR"), ("toto.store", "INFO")]
+    assert lines == [("toto.store", "ERROR"), ("toto.store", "WARNING")]
+
+
+def test_a_lock_that_another_program_keeps(tmp_path: Path) -> None:
+    """A write is unavailable after ``store_timeout``, and works once the file is free."""
+    path = tmp_path / "toto.db"
+    settings = StoreSettings(sqlite_path=path, store_timeout=TIMEOUT_SECONDS)
+    with closing(open_database(settings)) as database:
+        database.sessions.create(make_record())
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            for write in (
+                lambda: database.sessions.create(make_record()),
+                lambda: database.counters.hit("key", 60),
+            ):
+                with pytest.raises(StoreUnavailable):
+                    write()
+            waited_seconds = time.monotonic() - began
+            other.execute("ROLLBACK")
+
+        assert 2 * TIMEOUT_SECONDS <= waited_seconds < 2 * LATE_SECONDS
+        assert database.counters.hit("key", 60) == 1
 
 
 def test_wrong_password_is_an_outage(direct: StoreSettings) -> None:

@@ -1,12 +1,14 @@
 """What every store promises of sessions, and of a database as a whole."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toto._core.stores.record import generate_session_id
+from toto._core.stores.record import SessionRecord, generate_session_id
 from toto._core.stores.store import Database
 from toto_testkit.stores import (
     HOSTILE_TEXTS,
@@ -163,6 +165,92 @@ def test_update_does_not_revive_an_expired_session(store: Database) -> None:
 
     assert store.sessions.update(replace(make_record(), session_id=session_id)) is None
     assert load_one(store, session_id) is None
+
+
+def test_update_that_replaces_the_present_record(store: Database, user: str) -> None:
+    """With ``replaces`` it is written, whether the user changes with it or not."""
+    first = make_record(user)
+    session_id = store.sessions.create(first)
+    second = replace(first, state=b"second", user_id=None, expires=first.expires + 60)
+    third = replace(second, state=b"third", user_id=user)
+
+    assert store.sessions.update(second, replaces=first) == session_id
+    assert store.sessions.update(third, replaces=second) == session_id
+    assert load_one(store, session_id) == third
+    store.sessions.remove_user(user)
+    assert load_one(store, session_id) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": b"another"},
+        {"key": "another"},
+        {"user_id": "another"},
+        {"expires": 9e9},
+        {"created": 5.0},
+        {"generation": 9},
+        {"token_id": "another"},
+        {"session_id": "another"},
+    ],
+    ids=lambda change: "".join(change),
+)
+def test_update_that_replaces_another_record(
+    store: Database, user: str, change: dict[str, Any]
+) -> None:
+    """Of a record that differs in any field nothing is replaced, and None is returned."""
+    present = make_record(user)
+    session_id = store.sessions.create(present)
+    new = replace(present, state=b"new")
+
+    assert store.sessions.update(new, replaces=replace(present, **change)) is None
+    assert load_one(store, session_id) == present
+
+
+def test_update_that_replaces_an_ended_session(store: Database) -> None:
+    """One that was removed, or has expired, is not brought back by naming its last record."""
+    store.sessions.create(make_record())  # a store may clean up after its first one
+    removed, expired = make_record(), replace(make_record(), expires=FAR_PAST)
+    for record in (removed, expired):
+        store.sessions.create(record)
+    store.sessions.remove(removed.session_id)
+
+    for record in (removed, expired):
+        new = replace(record, expires=removed.expires)
+        assert store.sessions.update(new, replaces=record) is None
+        assert load_one(store, record.session_id) is None
+
+
+def test_equal_records_replace_each_other(store: Database) -> None:
+    """Times as integers, and zero of either sign, are those that were stored."""
+    whole = replace(make_record(), created=0, expires=4_000_000_000)
+    session_id = store.sessions.create(whole)
+    loaded = load_one(store, session_id)
+    assert loaded == whole
+    negative = replace(whole, created=-0.0, state=b"2")
+
+    assert store.sessions.update(negative, replaces=loaded) == session_id
+    assert store.sessions.update(replace(whole, state=b"3"), replaces=negative) == session_id
+    last = load_one(store, session_id)
+    assert last is not None
+    assert last.state == b"3"
+
+
+def test_of_eight_who_replace_one_record_one_wins(store: Database, user: str) -> None:
+    """In each of ten rounds exactly one of eight threads writes, and its record stays."""
+    present = make_record(user)
+    session_id = store.sessions.create(present)
+    for number in range(10):
+        changed = [replace(present, state=b"%d by %d" % (number, index)) for index in range(8)]
+
+        def write(index: int, old: SessionRecord, new: list[SessionRecord]) -> bool:
+            return store.sessions.update(new[index], replaces=old) is not None
+
+        won = at_once(partial(write, old=present, new=changed))
+
+        assert won.count(True) == 1
+        present = changed[won.index(True)]
+        assert load_one(store, session_id) == present
 
 
 def test_remove_ends_one_session(store: Database, user: str) -> None:

@@ -2,12 +2,15 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import toto
+from toto_testkit.formats import toml_text
 from toto_testkit.ports import is_listening
-from toto_testkit.processes import command_path
+from toto_testkit.processes import Command, command_path
+from toto_testkit.waiting import poll_until
 from toto_testkit.written_app import WrittenApp, assert_refused
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
@@ -172,6 +175,82 @@ def test_a_conf_file_that_is_neither_format_is_named(app: WrittenApp) -> None:
     ended = app.run_gateway("--conf", "gw.conf", "--check-config")
 
     assert_refused(ended, USAGE_ERROR, "gw.conf")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_mistyped_variable_gets_a_suggestion(app: WrittenApp, command: str) -> None:
+    """Signatures are not left off by a letter that was forgotten."""
+    ended = app.run(
+        command_path(command), "--check-config", environment={"TOTO_HMAC_ENABLE": "true"}
+    )
+
+    assert_refused(ended, USAGE_ERROR, "TOTO_HMAC_ENABLE is", "TOTO_HMAC_ENABLED?")
+
+
+def test_both_commands_may_share_an_environment(app: WrittenApp) -> None:
+    """A variable that only the other command has is no mistake."""
+    environment = {
+        "TOTO_PORT": "9003",
+        "TOTO_COOKIE_SECRET": "x" * 48,
+        "TOTO_CONNECT": "tcp://127.0.0.1:5555",
+        "TOTO_COROUTINES": "5",
+    }
+
+    for command in COMMANDS:
+        ended = app.run(command_path(command), "--check-config", environment=environment)
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"database": "redis", "redis_url": "http://localhost"}, "redis_url"),
+        ({"session_cache": "redis", "redis_url": "localhost:6379"}, "redis_url"),
+        ({"database": "postgres", "session_cache": "redis"}, "redis_url"),
+        ({"database": "mongodb", "db_host": "a:b:c"}, "db_host"),
+        ({"table_prefix": "p" * 33}, "table_prefix"),
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stores_that_cannot_work_are_refused_before_the_start(
+    app: WrittenApp, command: str, options: dict[str, str], word: str
+) -> None:
+    """Checking and starting say the same sentence, once, and leave with code 2."""
+    lines = {**options, "connect": "tcp://127.0.0.1:1"} if command == "toto-worker" else options
+    app.write("gw.conf", toml_text(lines))
+
+    checked = app.run(command_path(command), "--conf", "gw.conf", "--check-config")
+    started = app.run(command_path(command), "--conf", "gw.conf")
+
+    for ended in (checked, started):
+        assert_refused(ended, USAGE_ERROR, f"{command}: error: ", word)
+        assert ended.stderr.count("\n") == 1
+        assert ended.stdout == ""
+
+
+def test_a_worker_that_checks_no_signatures_is_warned_of(app: WrittenApp, tmp_path: Path) -> None:
+    """A gateway that asks for signatures tells of a worker that does not."""
+    address = f"ipc://{tmp_path}/workers.sock"
+    gateway = [command_path("toto-gateway"), f"--port={app.port}", f"--worker-address={address}"]
+    worker = [command_path("toto-worker"), f"--connect={address}"]
+    with (
+        app.command(*gateway, "--hmac-enabled") as running,
+        Command(worker, output_path=tmp_path / "worker.log", directory=app.directory),
+    ):
+        running.wait_ready(f"http://127.0.0.1:{app.port}/readyz")
+
+        warning = "other options for sessions than this gateway: those made there may not be known "
+        warning += "here, and signatures may be checked differently"
+        poll_until(lambda: warning in running.output(), 10.0, "the gateway warns")
+
+
+def test_a_malformed_cookie_domain_is_refused_before_the_start(app: WrittenApp) -> None:
+    """Checking and starting say the same."""
+    arguments = ["--use-cookies", "--cookie-domain=-foo"]
+
+    for ended in (app.run_gateway(*arguments, "--check-config"), app.run_gateway(*arguments)):
+        assert_refused(ended, USAGE_ERROR, "cookie_domain", "-foo")
 
 
 def test_check_config_does_not_start_anything(app: WrittenApp) -> None:

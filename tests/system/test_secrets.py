@@ -67,7 +67,7 @@ def test_shown_settings_mask_secrets() -> None:
 
 
 def test_generated_keys_are_a_valid_conf_file(tmp_path: Path) -> None:
-    """Two runs make different ones; the gateway takes them, the worker too."""
+    """Two runs make different ones; the gateway takes all, the worker those above the comment."""
     runs = [
         subprocess.run(
             [command_path("toto-gateway"), "--generate-keys"],
@@ -90,6 +90,18 @@ def test_generated_keys_are_a_valid_conf_file(tmp_path: Path) -> None:
     )
 
     assert (checked.returncode, checked.stdout) == (0, "configuration is valid\n")
+    before, _, after = runs[0].partition("# For gateways only: a worker has no such option")
+    assert ("session_keys = " in before, "cookie_secret = " in before) == (True, False)
+    assert "cookie_secret = " in after
+    conf.write_text('session_cache = "client"\nconnect = "tcp://127.0.0.1:1"\n' + before)
+    worker = subprocess.run(
+        [command_path("toto-worker"), "--conf", str(conf), "--check-config"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (worker.returncode, worker.stdout) == (0, "configuration is valid\n")
     lines = [{line for line in run.splitlines() if "= " in line} for run in runs]
     assert lines[0].isdisjoint(lines[1])
     assert len(lines[0]) == 4

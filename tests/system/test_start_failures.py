@@ -93,6 +93,74 @@ def test_workers_on_other_hosts_need_keys(app: WrittenApp) -> None:
     assert "0.0.0.0" in ended.stderr  # noqa: S104  # a text, nothing is bound
 
 
+CHILD = """
+from toto._core.child import ChildContext
+from toto._core.settings import Secret
+context = ChildContext(ready_fd=-1, parent_pipe=-1)
+options = {"database": "redis", "redis_url": Secret("http://:hunter2@localhost")}
+"""
+GATEWAY_CHILD = """
+from toto_gateway.app import run_gateway_process
+from toto_gateway.settings import GatewaySettings
+raise SystemExit(run_gateway_process(GatewaySettings(**options), [], "ipc:///nowhere", 0, context))
+"""
+WORKER_CHILD = """
+from toto_worker.service import run_worker_process
+from toto_worker.settings import WorkerSettings
+raise SystemExit(run_worker_process(WorkerSettings(**options), "worker-0", context))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "child"), [("toto-gateway", GATEWAY_CHILD), ("toto-worker", WORKER_CHILD)]
+)
+def test_stores_that_only_a_child_finds_wrong_end_the_start(
+    app: WrittenApp, command: str, child: str
+) -> None:
+    """What the checks before the fork let through ends the child with a sentence, not a trace."""
+    ended = app.run_python(CHILD + child)
+
+    assert_refused(ended, START_FAILURE, f"{command}: error: redis_url is refused")
+    assert "hunter2" not in ended.stderr
+
+
+PRELOAD = """
+import gc, os, sys, threading
+
+def held():
+    fds = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:  # that of the listing itself
+            pass
+    return fds, sorted(os.listdir("/proc/self/task")), threading.active_count()
+
+from toto._core.settings import Secret
+from toto._core.stores.open import preload
+from toto_gateway.settings import GatewaySettings, check_gateway_settings
+
+database, cache, url = sys.argv[1:]
+settings = GatewaySettings(database=database, session_cache=cache, redis_url=Secret(url))
+before = held()
+check_gateway_settings(settings)
+preload(settings)
+assert held() == before, (before, held())
+names = {"Engine", "Redis", "RedisCluster", "MongoClient", "BlockingConnectionPool", "QueuePool"}
+made = [type(each).__name__ for each in gc.get_objects() if type(each).__name__ in names]
+assert made == [], made
+"""
+
+
+@pytest.mark.parametrize("cache", ["none", "redis"])
+@pytest.mark.parametrize("database", ["sqlite", "redis", "postgres", "mysql", "mongodb", "none"])
+def test_nothing_is_opened_before_the_fork(app: WrittenApp, database: str, cache: str) -> None:
+    """Checking and importing leave no thread, no descriptor and no client for forks to inherit."""
+    ended = app.run_python(PRELOAD, database, cache, "redis://localhost")
+
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_without_a_mistake_the_application_starts(app: WrittenApp) -> None:
     """What the tests above refuse is refused for the mistake they plant."""
     with app.command(*app.gateway_arguments()) as running:

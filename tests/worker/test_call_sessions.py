@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from toto._core.request_signatures import RequestSignatures
-from toto._core.stores.record import SessionRecord, pack
-from toto._wire.constants import Policy
+from toto._core.stores.record import pack
+from toto._wire.constants import Origin, Policy
 from toto._wire.messages import RequestInfo, SessionAnswer, SessionInfo
 from toto.exceptions import ERROR_INVALID_HMAC, ERROR_INVALID_SESSION_ID, ERROR_UNAVAILABLE
 from toto.handler import HmacHandlers
 from toto.session import apply_changes
+from toto_testkit.calling import calling, login
 from toto_testkit.memory_world import World, refusal
 from toto_worker.sessions import CallSessions
 
@@ -23,30 +24,6 @@ def world() -> World:
     made = World(session_ttl="1000s")
     made.connection.create_account("ann", "pw")
     return made
-
-
-def login(world: World) -> SessionRecord:
-    return world.connection.create_session("ann", "pw").record()
-
-
-def calling(
-    world: World,
-    record: SessionRecord | None = None,
-    *,
-    error: int = 0,
-    batch_key: str | None = None,
-    is_signed: bool = False,
-    **headers: str,
-) -> CallSessions:
-    given = SessionInfo(error=error)
-    if record is not None:
-        given = SessionInfo(record.session_id, pack(record))
-    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    info = RequestInfo(
-        "r", "POST", "/m", pairs, "192.0.2.1", "application/json", "json", batch_key, given
-    )
-    signatures = RequestSignatures(is_enabled=is_signed, scheme="v1", handlers=HmacHandlers())
-    return CallSessions(info, b"body", world.connection, signatures)
 
 
 def test_the_session_is_none_until_it_is_asked_for(world: World) -> None:
@@ -63,7 +40,7 @@ def test_the_session_is_none_until_it_is_asked_for(world: World) -> None:
     assert sessions.session is session
     assert sessions.retrieve(record.session_id) is session
     assert sessions.answer() == SessionAnswer(
-        record.session_id, "ann", record.expires, record.key, False
+        record.session_id, "ann", record.expires, record.key, Origin.OWN
     )
 
 
@@ -99,7 +76,7 @@ def test_a_login_ends_the_session_that_was_presented(world: World) -> None:
     assert sessions.is_own_ended
     answer = sessions.answer()
     assert answer is not None
-    assert (answer.user_id, answer.is_other) == ("ann", True)
+    assert (answer.user_id, answer.origin) == ("ann", Origin.MADE)
     assert sessions.retrieve(None) is session
 
 
@@ -127,9 +104,11 @@ def test_a_session_that_was_removed_has_ended(world: World) -> None:
     sessions = calling(world, record)
     sessions.retrieve(None)
 
-    world.connection.remove_session(record.session_id)
+    sessions.connection.remove_session(record.session_id)
+    before = list(world.memory.operations)
     sessions.session = None
 
+    assert world.memory.operations == before
     assert sessions.is_own_ended
     assert sessions.answer() is None
     assert sessions.retrieve(None) is None
@@ -225,7 +204,7 @@ def test_another_session_can_be_asked_for_by_its_id(world: World) -> None:
     assert session is not None
     answer = sessions.answer()
     assert answer is not None
-    assert answer.is_other
+    assert answer.origin == Origin.LOADED
 
 
 def test_another_session_needs_its_own_signature(world: World) -> None:
@@ -251,3 +230,64 @@ def test_a_record_of_another_id_is_refused(world: World) -> None:
     sessions = CallSessions(request, b"", world.connection, signatures)
 
     assert refusal(sessions.retrieve, None)[0] == ERROR_INVALID_SESSION_ID
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("user_id", 42),
+        ("user_id", "\ud800"),
+        ("key", None),
+        ("key", 7),
+        ("session_id", 5),
+        ("session_id", ""),
+        ("session_id", "a\r\nb"),
+        ("session_id", "x" * 8193),
+        ("expires", "soon"),
+        ("expires", float("nan")),
+        ("expires", 10**400),
+    ],
+)
+def test_what_a_method_cannot_set_is_refused_before_it_is_sent(
+    world: World, field: str, value: Any
+) -> None:
+    """Neither the wire nor the store gets it: the gateway would cut the worker off."""
+    record = login(world)
+    sessions = calling(world, record)
+    session: Any = sessions.retrieve(None)
+
+    setattr(session, field, value)
+
+    code, text = refusal(sessions.answer)
+    assert code == 1000
+    assert text.startswith(f"The session's {field} must be ")
+    assert refusal(session.save) == (code, text)
+    assert world.connection.load_record(record.session_id) == record
+
+
+def test_only_a_session_can_be_the_session(world: World) -> None:
+    """Anything else is an error where it is set."""
+    sessions: Any = calling(world)
+    with pytest.raises(TypeError, match="must be a TotoSession or None"):
+        sessions.session = {"session_id": "x"}
+
+
+def test_an_unsigned_request_does_not_renew_another_session(world: World) -> None:
+    """Who only knows its id cannot keep it alive."""
+    record = login(world)
+    world.clock.now += 500
+
+    refusal(calling(world, is_signed=True).retrieve, record.session_id)
+
+    assert world.database.sessions.load([record.session_id]) == [record]
+
+
+def test_another_session_is_renewed_when_it_may_be_used(world: World) -> None:
+    """As the caller's own is."""
+    record = login(world)
+    world.clock.now += 500
+
+    session = calling(world).retrieve(record.session_id)
+
+    assert session is not None
+    assert session.expires == record.expires + 500

@@ -18,6 +18,32 @@ from toto_worker.settings import WorkerSettings, check_worker_settings
 
 __all__ = ["main", "make_command", "serve"]
 
+GATEWAY_OPTIONS = (
+    "access_log",
+    "allow_origin",
+    "batch_max",
+    "bson_enabled",
+    "cookie_domain",
+    "cookie_secret",
+    "error_status",
+    "host",
+    "max_body_size",
+    "method_module",
+    "method_select",
+    "msgpack_enabled",
+    "port",
+    "processes",
+    "queue_max",
+    "request_timeout",
+    "root",
+    "secure_cookies",
+    "trusted_proxies",
+    "use_cookies",
+    "worker_address",
+    "worker_plaintext",
+)
+"""Those that toto-gateway alone has: both commands may share an environment."""
+
 
 def make_command(
     keywords: Mapping[str, object] | None = None, conf_path: Path | str | None = None
@@ -30,6 +56,7 @@ def make_command(
         check=check_worker_settings,
         keywords=keywords,
         conf_path=conf_path,
+        known_elsewhere=GATEWAY_OPTIONS,
     )
 
 

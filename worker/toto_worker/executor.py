@@ -2,6 +2,8 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
+import contextvars
 import inspect
 import logging
 import queue
@@ -15,6 +17,8 @@ from toto._core.failure import Failure
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import REQUEST_ID
 from toto._core.parameters import decode_parameters
+from toto._core.stores.guard import DaemonThreads, Job
+from toto._core.stores.store import StoreUnavailable
 from toto._wire.constants import Lane
 from toto._wire.messages import Call
 from toto.handler import BatchHandlerProxy, Request, TotoHandler
@@ -28,6 +32,9 @@ from toto_worker.window import CallCancelled
 __all__ = ["Executor"]
 
 _log = logging.getLogger("toto.method")
+
+PREPARING_THREADS = 4
+"""Sessions that coroutines on the loop wait for at once; a store answers within milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class Executor:
         self._debug = debug
         self._transport: Transport | None = None
         self._queue: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
+        # Not the loop's own threads: methods may keep those busy for as long as they like.
+        self._preparing = DaemonThreads(PREPARING_THREADS, "toto-session")
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"toto-method-{n}", daemon=True)
@@ -88,6 +97,7 @@ class Executor:
         """Let idle threads end. A method that does not return keeps its (daemon) thread."""
         for _ in self._threads:
             self._queue.put(None)
+        self._preparing.close(0)
 
     def submit(self, call: WorkerCall) -> None:
         """Have a call run; called by the transport thread."""
@@ -173,8 +183,7 @@ class Executor:
             parameters = decode_parameters(run.handler.request, self._formats)
             if run.method.policy:
                 # The decorators may need the database, for which the loop must not wait.
-                policy = run.method.policy
-                await self._loop.run_in_executor(None, run.sessions.prepare, policy)
+                await self._prepare(run)
             result = run.method.invoke(run.handler, parameters)
             if inspect.isasyncgen(result):
                 await _stream_async(result, run)
@@ -191,6 +200,24 @@ class Executor:
             _report(error, run)
         finally:
             run.response.close(_microseconds_since(started))
+
+    async def _prepare(self, run: _Run) -> None:
+        ended: asyncio.Future[None] = self._loop.create_future()
+
+        def set_ended() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(set_ended)
+
+        context = contextvars.copy_context()  # log lines of the thread name the request as well
+        job = Job(lambda: context.run(run.sessions.prepare, run.method.policy), wake)
+        if not self._preparing.run(job):
+            raise StoreUnavailable
+        await ended
+        job.outcome()
 
     def _call_close_hook(self, run: _Run) -> None:
         """Call the module's ``on_connection_close``, on the loop as Toto did, once."""

@@ -16,8 +16,8 @@ from toto._wire.constants import (
     STREAM_CHUNK_BYTES,
     Mode,
 )
-from toto._wire.messages import Head
-from toto.exceptions import ERROR_SERVER
+from toto._wire.messages import Head, SessionAnswer
+from toto.exceptions import ERROR_SERVER, TotoException
 from toto_worker.call import WorkerCall
 from toto_worker.failures import error_object, log_failure
 from toto_worker.sessions import CallSessions
@@ -32,6 +32,8 @@ CODE_MAX = 2**31 - 1
 """Error codes beyond go to the client as they are, and count as 1000 for the HTTP status."""
 UNAWAITED_BYTES_MAX = 8 * 1024 * 1024
 """What a coroutine may hand to respond_raw without awaiting any of it."""
+RETRY_AFTER_SECONDS_MAX = 86_400
+"""Of what methods may ask for: a day, beyond which no client comes back."""
 
 
 class _Ending(NamedTuple):
@@ -103,7 +105,7 @@ class CallResponse:
             self._content_type = content_type
             if finish:
                 data = b"" if self._call.message.request.verb == "HEAD" else body
-                self._end_now(_Ending(0, self._head(Mode.RAW), data))
+                self._end_now(_Ending(0, self._head(Mode.RAW, self._session_answer()), data))
                 return _Done()
         if asyncio._get_running_loop() is self._loop:
             return self._write_on_loop(body, finish=finish)
@@ -159,7 +161,7 @@ class CallResponse:
     def complete_stream(self) -> None:
         """The generator is at its end."""
         if self._stream_mode is None:
-            self._set_ending(_Ending(0, self._head(Mode.ITEMS), b""))
+            self._set_ending(self._empty_stream())
         else:
             self._set_ending(self._end_of_stream())
 
@@ -253,23 +255,39 @@ class CallResponse:
 
     # -- encoding
 
-    def _head(self, mode: Mode) -> Head | None:
-        session, is_ended = self._sessions.answer(), self._sessions.is_own_ended
+    def _session_answer(self) -> SessionAnswer | None:
+        """Return what is told of the session; once that fails, nothing is."""
+        try:
+            return self._sessions.answer()
+        except TotoException:
+            self._sessions.session = None
+            raise
+
+    def _head(self, mode: Mode, session: SessionAnswer | None) -> Head | None:
+        is_ended = self._sessions.is_own_ended
         is_plain = not self._status and not self._headers and session is None and not is_ended
         if mode is Mode.ENVELOPE and is_plain:
             return None
         content_type = self._content_type if mode is Mode.RAW else ""
         return Head(mode, self._status, content_type, tuple(self._headers), session, is_ended)
 
+    def _empty_stream(self) -> _Ending:
+        try:
+            return _Ending(0, self._head(Mode.ITEMS, self._session_answer()), b"")
+        except TotoException as error:
+            return self._encode_error(error)
+
     def _end_of_stream(self) -> _Ending:
-        session = self._sessions.answer()
+        try:
+            session = self._session_answer()
+        except TotoException as error:
+            return self._encode_error(error)
         if session is None or self._stream_mode is not Mode.ITEMS:
             return _Ending(0, None, b"")
         return _Ending(0, Head(Mode.ITEMS, session=session), b"")
 
-    def _with_session(self, document: bytes) -> bytes:
+    def _with_session(self, document: bytes, session: SessionAnswer | None) -> bytes:
         # That of a batch stands beside the members, and the gateway puts it there.
-        session = self._sessions.answer()
         if session is None or self._call.message.request.batch_key is not None:
             return document
         encoded = self._format.encode_item(session.as_object())
@@ -277,18 +295,25 @@ class CallResponse:
 
     def _encode_result(self, result: Any) -> _Ending:
         try:
-            payload = self._with_session(self._format.result(result))
-        except NotSerializable as error:
+            session = self._session_answer()
+            payload = self._with_session(self._format.result(result), session)
+        except (NotSerializable, TotoException) as error:
             return self._encode_error(error)
         if len(payload) > RESPONSE_BYTES_MAX:
             failure = Failure.response_too_large(RESPONSE_BYTES_MAX)
             error_document = self._format.error(failure.as_error(""))
             return _Ending(failure.code, None, error_document)
-        return _Ending(0, self._head(Mode.ENVELOPE), payload)
+        return _Ending(0, self._head(Mode.ENVELOPE, session), payload)
 
     def _encode_error(self, error: BaseException) -> _Ending:
         message = self._call.message
         log_failure(error, method=message.method, request_id=message.request.request_id)
+        session: SessionAnswer | None = None
+        try:
+            session = self._session_answer()
+        except TotoException as problem:
+            # The method has failed otherwise, too; that is what the client is told.
+            _log.error("%s: %s", message.method, problem)
         info = self.error_info(error)
         try:
             payload = self._format.error(info)
@@ -299,12 +324,11 @@ class CallResponse:
         if len(payload) > (BODY_CHUNK_BYTES if is_streaming else RESPONSE_BYTES_MAX):
             info = {"code": info["code"], "value": "The error's value is too large."}
             payload = self._format.error(info)
-        payload = self._with_session(payload)
+        payload = self._with_session(payload, session)
         if is_retryable(info["code"]):
-            seconds = getattr(error, "retry_after_seconds", 1)
-            self.set_header("Retry-After", str(math.ceil(seconds)))  # RFC 9110, 10.2.3: whole
+            self.set_header("Retry-After", str(_retry_after_seconds(error)))
         code = info["code"] if 0 < info["code"] <= CODE_MAX else ERROR_SERVER
-        head = None if self._stream_mode is not None else self._head(Mode.ENVELOPE)
+        head = None if is_streaming else self._head(Mode.ENVELOPE, session)
         return _Ending(code, head, payload)
 
     # -- streams
@@ -332,8 +356,8 @@ class CallResponse:
         desk, call = self._transport.desk, self._call
         head = None
         if self._stream_mode is None:
+            head = self._head(mode, self._session_answer())
             self._stream_mode = mode
-            head = self._head(mode)
         sequence = self._sequence
         self._sequence += 1
         self._transport.post(lambda: desk.item(call, sequence, head, piece, more=more))
@@ -356,3 +380,11 @@ class CallResponse:
 
         self._last_write = self._loop.create_task(write())
         return self._last_write
+
+
+def _retry_after_seconds(error: BaseException) -> int:
+    """Return the whole seconds (RFC 9110, 10.2.3) that an error asks for, or 1."""
+    seconds = getattr(error, "retry_after_seconds", None)
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        return 1
+    return math.ceil(min(seconds, RETRY_AFTER_SECONDS_MAX))

@@ -11,6 +11,7 @@ from toto._core.child import ChildContext
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.request_signatures import RequestSignatures
+from toto._core.settings import SettingsError
 from toto._core.startup import StartupError, run_startup_function
 from toto._core.stopping import stop_wanted
 from toto._core.stores.fingerprint import store_fingerprint
@@ -125,7 +126,11 @@ def run_worker_process(settings: WorkerSettings, name: str, context: ChildContex
     except LoadError as error:
         sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")
         return EXIT_STARTUP
-    stores = open_stores(settings)
+    try:
+        stores = open_stores(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"toto-worker: error: {error}\n")
+        return EXIT_STARTUP
     try:
         run_startup_function(
             settings.startup_function, app_dir=settings.app_dir, db_connection=stores.connection

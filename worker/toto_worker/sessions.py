@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
 from toto._core.stores.record import SessionRecord, unpack
-from toto._core.stores.store import StoreUnavailable
+from toto._core.stores.session_fields import check_session_fields
 from toto._wire.constants import Origin, Policy
 from toto._wire.messages import RequestInfo, SessionAnswer
 from toto.exceptions import (
@@ -16,10 +16,10 @@ from toto.exceptions import (
     ERROR_UNAVAILABLE,
     TotoException,
 )
+from toto.session import TotoSession
 
 if TYPE_CHECKING:
     from toto.dbconnection import DBConnection
-    from toto.session import TotoSession
 
 __all__ = ["CallSessions", "SessionServices"]
 
@@ -42,7 +42,7 @@ class SessionServices:
 
 
 class CallSessions:
-    """The ``SessionPort`` of one call.
+    """The ``SessionPort`` and the ``SessionObserver`` of one call.
 
     In a batch every member begins with the same session, and the gateway applies what they saved
     when all have ended; so ``save`` there keeps the changes instead of storing them.
@@ -63,29 +63,36 @@ class CallSessions:
     ) -> None:
         self._info = info
         self._body = body
-        self._connection = connection
+        self._shared_connection = connection
+        self._own_connection: DBConnection | None = None
         self._signatures = signatures
         self._session: TotoSession | None = None
         self._own: TotoSession | None = None
         """The session the call came with, once it was asked for."""
         self._is_own_ended = False
-        self._is_made = False
+        self._ended: list[TotoSession] = []
+        self._made: list[TotoSession] = []
         self._saved = b""
+
+    # -- SessionPort
 
     @property
     def connection(self) -> "DBConnection":
-        """The accounts and sessions of this worker."""
-        return self._connection
+        """The accounts and sessions of this worker, as this call sees them."""
+        if self._own_connection is None:
+            self._own_connection = self._shared_connection.for_call(self)
+        return self._own_connection
 
     @property
-    def session(self) -> "TotoSession | None":
+    def session(self) -> TotoSession | None:
         """The session the method has asked for or made."""
         return self._session
 
     @session.setter
-    def session(self, session: "TotoSession | None") -> None:
-        if session is None and self._session is not None and self._session is self._own:
-            self._is_own_ended = self._has_own_ended()
+    def session(self, session: TotoSession | None) -> None:
+        if session is not None and not isinstance(session, TotoSession):
+            raise TypeError("handler.session must be a TotoSession or None")
+        # A method may drop a session that goes on, only not to tell of it.
         self._session = session
 
     def prepare(self, policy: int) -> None:
@@ -99,7 +106,7 @@ class CallSessions:
         elif policy & Policy.CREATES:
             self.create(None, None, False)
 
-    def retrieve(self, session_id: str | None) -> "TotoSession | None":
+    def retrieve(self, session_id: str | None) -> TotoSession | None:
         """Return the caller's session, or that of another id.
 
         Raises:
@@ -107,29 +114,53 @@ class CallSessions:
         """
         session = self._session
         if session is not None and session_id in (None, session.session_id):
-            return session
-        if session_id is not None and session_id != self._info.session.session_id:
-            self._session, self._is_made = self._load_other(session_id), False
-        elif not self._is_own_ended:
-            self._session = self._load_own()
+            return None if self._has_ended(session) else session
+        if session_id is not None and not self._is_own_id(session_id):
+            self._session = self._load_other(session_id)
+        else:
+            self._session = None if self._is_own_ended else self._load_own()
         return self._session
 
-    def create(self, user_id: str | None, password: str | None, verify: bool) -> "TotoSession":
+    def create(self, user_id: str | None, password: str | None, verify: bool) -> TotoSession:
         """Make a session; one of a user ends the sessions the call has had so far."""
         before = self._session
         ends_own = bool(user_id and self._info.session.packed and not self._is_own_ended)
-        session = self._connection.create_session(
+        session = self.connection.create_session(
             user_id,
             password,
             verify,
             address=self._info.remote_ip,
             replaces=self._own_id() if ends_own else "",
         )
-        self._is_own_ended = self._is_own_ended or ends_own
-        if user_id and before is not None and before is not self._own:
-            self._connection.remove_session(before.session_id)
-        self._session, self._is_made = session, True
+        if before is self._own or (before is not None and self._has_ended(before)):
+            before = None
+        if user_id and before is not None:
+            self.connection.remove_session(before.session_id)
+        self._session = session
         return session
+
+    # -- SessionObserver
+
+    def session_made(self, session: TotoSession) -> None:
+        """Remember that the method made this session."""
+        self._made.append(session)
+
+    def session_removed(self, session_id: str) -> None:
+        """Remember that this session has ended."""
+        if self._is_own_id(session_id):
+            self._is_own_ended = True
+        self._ended += [known for known in self._known() if known.session_id == session_id]
+
+    def user_cleared(self, user_id: str) -> None:
+        """Remember that the user's sessions have ended."""
+        own = self._own_record()
+        if own is not None and own.user_id == user_id:
+            self._is_own_ended = True
+        self._ended += [
+            known for known in self._known() if known.loaded_record().user_id == user_id
+        ]
+
+    # -- what the call ends with
 
     @property
     def is_own_ended(self) -> bool:
@@ -137,59 +168,81 @@ class CallSessions:
         return self._is_own_ended
 
     def answer(self) -> SessionAnswer | None:
-        """Return what the client and the gateway are told of the session."""
+        """Return what the client and the gateway are told of the session.
+
+        Raises:
+            TotoException: the method has set a field of the session, or ``handler.session``
+                itself, to what cannot be sent (1000).
+        """
         session = self._session
-        if session is None:
+        if session is None or self._has_ended(session):
             return None
-        is_own = session is self._own
+        check_session_fields(session)
+        is_own, is_made = session is self._own, any(session is made for made in self._made)
         return SessionAnswer(
             session.session_id,
-            session.user_id,
+            session.user_id or None,
             float(session.expires),
             session.key,
-            origin=Origin.OWN if is_own else Origin.MADE if self._is_made else Origin.LOADED,
+            origin=Origin.OWN if is_own else Origin.MADE if is_made else Origin.LOADED,
             changes=self._saved if is_own else b"",
         )
 
     # -- inside
 
-    def _has_own_ended(self) -> bool:
-        # A method may drop a session that goes on, only not to tell of it.
-        try:
-            return self._connection.load_record(self._own_id()) is None
-        except StoreUnavailable:
-            return False
+    def _known(self) -> list[TotoSession]:
+        return self._made if self._session is None else [*self._made, self._session]
+
+    def _has_ended(self, session: TotoSession) -> bool:
+        if session is self._own:
+            return self._is_own_ended
+        return any(session is ended for ended in self._ended)
 
     def _own_id(self) -> str:
         return self._info.session.session_id if self._own is None else self._own.session_id
 
-    def _load_own(self) -> "TotoSession | None":
+    def _is_own_id(self, session_id: str) -> bool:
+        # A client token changes with every save, and all of them are the same session's.
+        is_given = bool(session_id) and session_id == self._info.session.session_id
+        return is_given or (self._own is not None and session_id == self._own.session_id)
+
+    def _own_record(self) -> SessionRecord | None:
+        """Return the record that the gateway has loaded."""
         given = self._info.session
-        if given.error:
-            raise TotoException(given.error, _TEXTS.get(given.error, "Not authorized"))
         if not given.packed:
             return None
         try:
-            record = unpack(given.packed, given.session_id)
+            return unpack(given.packed, given.session_id)
         except ValueError:
             raise TotoException(ERROR_INVALID_SESSION_ID, "Invalid session ID.") from None
-        session = self._own = self._connection.adopt(record)
+
+    def _load_own(self) -> TotoSession | None:
+        if self._own is not None:
+            return self._own
+        error = self._info.session.error
+        if error:
+            raise TotoException(error, _TEXTS.get(error, "Not authorized"))
+        record = self._own_record()
+        if record is None:
+            return None
+        session = self._own = self.connection.adopt(record)
         if self._info.batch_key is None:
-            self._connection.renew(session)
+            self.connection.renew(session)
         else:
             session._saver = self._keep_changes
-            session.expires = self._connection.renewed_expiry(session) or session.expires
+            session.expires = self.connection.renewed_expiry(session) or session.expires
         return session
 
-    def _keep_changes(self, session: "TotoSession") -> None:
+    def _keep_changes(self, session: TotoSession) -> None:
         self._saved = session.changes()
 
-    def _load_other(self, session_id: str) -> "TotoSession | None":
-        session = self._connection.retrieve_session(session_id)
-        if session is None:
+    def _load_other(self, session_id: str) -> TotoSession | None:
+        record = self.connection.load_record(session_id)
+        if record is None:
             return None
-        self._check_signature(session.record())
-        return session
+        # Who cannot sign for the session must not prolong it either.
+        self._check_signature(record)
+        return self.connection.adopt_renewed(record)
 
     def _check_signature(self, record: SessionRecord) -> None:
         """The gateway has checked the signature with the key of its own session only."""
@@ -204,5 +257,5 @@ class CallSessions:
         if failure is not None:
             raise TotoException(failure.code, failure.value)
         nonce = self._signatures.nonce_key(record, request)
-        if nonce is not None and self._connection.count(nonce, NONCE_TTL_SECONDS) > 1:
+        if nonce is not None and self.connection.count(nonce, NONCE_TTL_SECONDS) > 1:
             raise TotoException(ERROR_INVALID_HMAC, "Invalid HMAC")

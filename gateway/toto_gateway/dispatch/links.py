@@ -167,7 +167,8 @@ class WorkerLinks:
         if self._stores and hello.stores and hello.stores != self._stores:
             _log.warning(
                 "worker %d on %s has other options for sessions than this gateway: "
-                "those made there may not be known here",
+                "those made there may not be known here, "
+                "and signatures may be checked differently",
                 hello.pid,
                 hello.host,
             )

@@ -59,6 +59,12 @@ class SessionCookie:
             attributes.append("Secure")
         self._attributes = "; ".join(attributes)
 
+    @property
+    def session_id_length_max(self) -> int:
+        """Characters of the longest session id for which ``set_header`` makes a cookie."""
+        longest = self._cookie("", _AGE_SECONDS_MAX)
+        return max(0, COOKIE_BYTES_MAX - len(longest))
+
     def read(self, cookie_header: str) -> str:
         """Return the session id in a Cookie header, or an empty string for anything unclear.
 
@@ -90,8 +96,7 @@ class SessionCookie:
         if not _VALUE.fullmatch(session_id):
             raise ValueError("the session id has characters that no cookie can hold")
         age_seconds = max(0, int(min(expires - now, _AGE_SECONDS_MAX)))
-        value = f"{session_id}|{self._signature(session_id)}" if self._secret else session_id
-        cookie = f"{self._name}={value}; Max-Age={age_seconds}; {self._attributes}"
+        cookie = self._cookie(session_id, age_seconds)
         if len(cookie) > COOKIE_BYTES_MAX:
             raise ValueError(f"the session id needs a cookie of over {COOKIE_BYTES_MAX} bytes")
         return "Set-Cookie", cookie
@@ -99,6 +104,10 @@ class SessionCookie:
     def clear_header(self) -> tuple[str, str]:
         """Return the header that makes the client forget the session."""
         return "Set-Cookie", f"{self._name}=; Max-Age=0; {self._attributes}"
+
+    def _cookie(self, session_id: str, age_seconds: int) -> str:
+        value = f"{session_id}|{self._signature(session_id)}" if self._secret else session_id
+        return f"{self._name}={value}; Max-Age={age_seconds}; {self._attributes}"
 
     def _verified(self, value: str) -> str:
         session_id, _, signature = value.rpartition("|")

@@ -1,7 +1,7 @@
 """The sessions of a gateway process: how they are loaded, and how the loop asks the stores."""
 
 import asyncio
-from contextlib import suppress
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from toto_gateway.sessions.redis_loader import RedisLoader
 
 __all__ = ["GatewaySessions", "open_gateway_sessions"]
+
+_log = logging.getLogger("toto.gateway.sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,13 @@ def open_gateway_sessions(settings: StoreSettings, stores: Stores) -> GatewaySes
 
 async def _keep_in_touch(store: ClientSessionStore, calls: AsyncStoreGuard) -> None:
     while True:
-        with suppress(StoreUnavailable):
+        try:
             await calls.run(store.revocations.touch)
+        except StoreUnavailable:
+            pass  # whoever needs the store finds out by himself
+        except Exception:  # noqa: BLE001  # the edge: the task must live on
+            # An application's own store may raise anything, and be well again later.
+            _log.exception("the stores of ended sessions could not be asked")
         await asyncio.sleep(TOUCH_SECONDS)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Protocol
 
-from toto._core.stores.breaker import Breaker
+from toto._core.stores.breaker import Breaker, StoreFailed
 from toto._core.stores.record import SessionRecord
 from toto._core.stores.store import SessionStore, StoreUnavailable
 from toto_gateway.sessions.store_calls import AsyncStoreGuard
@@ -16,10 +16,10 @@ __all__ = [
     "CoalescingLoader",
     "InlineLoader",
     "PooledLoader",
-    "Revocations",
     "SessionLoader",
     "SessionTokens",
     "ThreadLoader",
+    "TokenChecks",
 ]
 
 _log = logging.getLogger("toto.gateway.sessions")
@@ -56,7 +56,7 @@ class SessionTokens(Protocol):
         """Return the session of a genuine token, else None. No I/O."""
 
 
-class Revocations(Protocol):
+class TokenChecks(Protocol):
     """Knows which tokens were ended before they expired."""
 
     def known(self, record: SessionRecord) -> bool | None:
@@ -244,18 +244,22 @@ class PooledLoader:
         Raises:
             StoreUnavailable: the store is away, or failed.
         """
-        try:
-            (record,) = await self._calls.call(self._store.load, (session_id,))
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            _log.exception("a session could not be loaded")
-            raise StoreUnavailable from error
+        (record,) = await self._calls.call(self._load, session_id)
         return _live(record, self._clock())
 
     async def close(self) -> None:
         """End the threads."""
         self._calls.close()
+
+    def _load(self, session_id: str) -> list[SessionRecord | None]:
+        try:
+            return self._store.load((session_id,))
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # a user's cache may raise anything
+            # Its text is not logged: it may quote the session id.
+            _log.error("a session could not be loaded: %s", type(error).__name__)
+            raise StoreFailed from None
 
 
 class InlineLoader:
@@ -271,7 +275,7 @@ class InlineLoader:
     def __init__(
         self,
         tokens: SessionTokens,
-        revocations: Revocations,
+        revocations: TokenChecks,
         calls: AsyncStoreGuard,
         *,
         clock: Callable[[], float] = time.time,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from toto._core.stores.breaker import Breaker
-from toto._core.stores.guard import DaemonThreads, Job
+from toto._core.stores.guard import GUARD_THREADS, DaemonThreads, Job
 from toto._core.stores.store import StoreUnavailable
 
 __all__ = ["AsyncStoreGuard"]
@@ -15,7 +15,8 @@ __all__ = ["AsyncStoreGuard"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GUARD_THREADS = 8
+_STORE_CALLS_MAX = 2
+"""Of one function that ``run`` is given: accounts and counters may both be away."""
 
 
 class AsyncStoreGuard:
@@ -26,7 +27,8 @@ class AsyncStoreGuard:
 
     Args:
         timeout_seconds: longest wait for one call, the wait for a free thread included.
-        is_remote: whether calls may hang; those of a local store have neither limit nor breaker.
+        is_remote: whether calls may hang. Those of a local store have neither limit nor breaker
+            with ``call``; ``run`` has its limit for any store, since a user's own may be behind it.
         breaker: refuses calls while the store is away.
         threads: the most calls at once.
     """
@@ -63,23 +65,23 @@ class AsyncStoreGuard:
         """
         call = partial(fn, *args, **kwargs)
         if not self._is_remote:
-            result: T = await self._run(call, None, _ignore, _ignore)
+            result: T = await self._run(call, None, _ignore)
             return result
-        breaker = self.breaker
-        result = await self._run(call, self._timeout_seconds, breaker.succeeded, breaker.failed)
+        result = await self._run(call, self._timeout_seconds, self.breaker.ended)
         return result
 
     async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do the same for a function that limits its own store calls, as this would.
 
-        The breaker is neither asked nor told. Only after twice the time limit is the function
-        given up: it must have time to act on a store call that failed.
+        The breaker is neither asked nor told. Only after three times the time limit is the
+        function given up: it must have time to act on two store calls that failed.
 
         Raises:
             StoreUnavailable: all threads are stuck, or the function itself is.
         """
         call = partial(fn, *args, **kwargs)
-        result: T = await self._run(call, 2 * self._timeout_seconds, _ignore, _ignore)
+        timeout_seconds = (_STORE_CALLS_MAX + 1) * self._timeout_seconds
+        result: T = await self._run(call, timeout_seconds, _ignore)
         return result
 
     def close(self) -> None:
@@ -90,8 +92,7 @@ class AsyncStoreGuard:
         self,
         call: Callable[[], Any],
         timeout_seconds: float | None,
-        succeeded: Callable[[], None],
-        failed: Callable[[], None],
+        report: Callable[[BaseException | None], None],
     ) -> Any:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
@@ -101,13 +102,13 @@ class AsyncStoreGuard:
         def on_end() -> None:
             if timer is not None:
                 timer.cancel()
-            (failed if job.is_unavailable else succeeded)()
+            report(job.error)
             if not ended.done():
                 ended.set_result(None)
 
         def on_time_limit() -> None:
             if self._threads.give_up(job):
-                failed()
+                report(StoreUnavailable())
                 if not ended.done():
                     ended.set_exception(StoreUnavailable())
 
@@ -127,5 +128,5 @@ def _wake(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None
         return
 
 
-def _ignore() -> None:
+def _ignore(error: BaseException | None) -> None:
     """Stand for a report that nobody wants."""

@@ -8,7 +8,8 @@ from toto.exceptions import ERROR_NOT_AUTHORIZED, TotoException
 
 __all__ = ["properties_to_set"]
 
-_NOT_PROPERTIES = frozenset({"user_id", "password", "new_password"})
+# A call without an envelope has the name of its method among its parameters.
+_NOT_PROPERTIES = frozenset({"user_id", "password", "new_password", "method"})
 _NAMES_SHOWN = 10
 _NAME_LENGTH_SHOWN = 64
 

@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 
 import msgpack
 from Crypto.Cipher import AES
-from Crypto.Util.Padding import unpad
 
 from toto._core.stores.record import SESSION_ID_LENGTH_MAX, SessionRecord
 
@@ -41,7 +40,7 @@ _GCM_KEY_BYTES = 32
 _GCM_NONCE_BYTES = 12
 _GCM_TAG_BYTES = 16
 _GCM_LABEL = b"toto client token: AES-256-GCM"
-_IV_BYTES = AES.block_size
+_IV_BYTES = 16
 _CIPHER_KEY_BYTES_MIN = 16
 
 
@@ -99,7 +98,8 @@ class AESCipher:
     Args:
         key: text or bytes, 16 or more. ``AESCipher(key, iv)`` and ``AESCipher(key + iv)`` are the
             same cipher, as in Toto.
-        iv: 16 bytes, for what Toto's own cipher made; see ``decrypt_legacy``.
+        iv: 16 bytes, a part of the key. What Toto's own cipher made cannot be read: CBC does not
+            tell whether it was changed, and inside is a pickle.
 
     Raises:
         ValueError: the key is too short or the iv not of 16 bytes.
@@ -143,20 +143,6 @@ class AESCipher:
         key = hkdf_sha256(self._key, _GCM_LABEL, _GCM_KEY_BYTES, salt)
         aes = AES.new(key, AES.MODE_GCM, nonce=salt[:_GCM_NONCE_BYTES])
         return aes.decrypt_and_verify(encrypted, tag)
-
-    def decrypt_legacy(self, data: bytes) -> bytes:
-        """Return what Toto's own cipher encrypted: AES-CBC with a fixed iv, PKCS#7 padding.
-
-        Only for data whose origin is certain: CBC does not tell whether it was changed. No token
-        is read this way; what is inside one of Toto's is a pickle.
-
-        Raises:
-            ValueError: key and iv are not of Toto's lengths, or the data is not of this kind.
-        """
-        key, iv = self._key[:-_IV_BYTES], self._key[-_IV_BYTES:]
-        if len(key) not in AES.key_size:
-            raise ValueError("Toto's cipher needs a key of 16, 24 or 32 bytes and an iv of 16")
-        return bytes(unpad(AES.new(key, AES.MODE_CBC, iv=iv).decrypt(data), AES.block_size))
 
     def derive_key(self, info: bytes) -> bytes:
         """Return 32 bytes for another purpose, from which the key cannot be found."""

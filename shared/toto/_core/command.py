@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 import toto
+from toto._core.child import PARENT_FD_VARIABLE, READY_FD_VARIABLE
 from toto._core.settings import Loaded, Option, SettingsError, describe, load, options_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def build_command(
     check: Callable[[S], None] | None = None,
     keywords: Mapping[str, object] | None = None,
     conf_path: Path | str | None = None,
+    known_elsewhere: Collection[str] = (),
 ) -> click.Command:
     """Make a command that takes every option of a settings class.
 
@@ -40,6 +42,7 @@ def build_command(
         check: refuses settings that are wrong together, by raising SettingsError.
         keywords: option values from code, stronger than the defaults only.
         conf_path: the conf file read when ``--conf`` is not given.
+        known_elsewhere: names of other commands' options, whose variables may be set here too.
     """
 
     @click.pass_context
@@ -56,8 +59,9 @@ def build_command(
                 settings_class,
                 keywords=keywords,
                 conf_path=conf_path if conf is None else conf,
-                environment=os.environ,
+                environment=_without_ties(os.environ),
                 command_line=_given(context, values),
+                known_elsewhere=known_elsewhere,
             )
             _forget_secrets(settings_class, os.environ)
             if show_config:
@@ -89,6 +93,12 @@ def main(command: click.Command, arguments: Sequence[str] | None = None) -> NoRe
         arguments: the words after the program's name; the process's own by default.
     """
     command.main(args=arguments, prog_name=command.name)
+
+
+def _without_ties(environment: Mapping[str, str]) -> dict[str, str]:
+    # What a supervisor tells its child is no option.
+    ties = (READY_FD_VARIABLE, PARENT_FD_VARIABLE)
+    return {name: value for name, value in environment.items() if name not in ties}
 
 
 def _forget_secrets(

@@ -7,6 +7,7 @@ from typing import Any
 from toto import exceptions as codes
 
 __all__ = [
+    "CODE_MAX",
     "METHOD_NAME_SHOWN_MAX",
     "Failure",
     "error_fields",
@@ -15,6 +16,8 @@ __all__ = [
     "status_of",
 ]
 
+CODE_MAX = 2**31 - 1
+"""Error codes of methods go to the client as they are; larger ones count as 1000 elsewhere."""
 METHOD_NAME_SHOWN_MAX = 64
 """Characters of an unknown method's name that an error repeats."""
 

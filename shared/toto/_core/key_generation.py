@@ -12,6 +12,8 @@ _TEXT = """\
 # The same in every gateway and worker of a cluster, and nowhere else.
 # To change session_keys without ending sessions, put the new key before the old, with a comma.
 session_keys = "{session_key}"
+
+# For gateways only: a worker has no such option, and refuses a conf file with it.
 cookie_secret = "{cookie_secret}"
 
 # For encrypted traffic between gateways and workers; the options for it follow in a later version.

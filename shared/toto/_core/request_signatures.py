@@ -1,10 +1,11 @@
 """Which signatures a process asks for and gives: the options and hooks applied to ``signing``."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from toto._core.failure import Failure
+from toto._core.failure import CODE_MAX, Failure
 from toto._core.signing import (
     SignatureHeaders,
     Verdict,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["HMAC_HEADER", "RequestSignatures", "SignedRequest"]
 
 _log = logging.getLogger("toto.session")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 HMAC_HEADER = "x-toto-hmac"
 _NONCE_HEADER = "x-toto-nonce"
@@ -109,7 +111,7 @@ class RequestSignatures:
                 "expires": answer.expires,
                 "key": answer.key,
             }
-            return str(self._handlers.response(TotoSession(None, data), body))
+            return self._signed_by_application(TotoSession(None, data), body)
         nonce = request_headers.get(_NONCE_HEADER, "")
         if self._is_v2:
             return sign_response_v2(answer.key, nonce, answer.session_id, body)
@@ -136,6 +138,18 @@ class RequestSignatures:
             return Failure.invalid_hmac(clock_offset_seconds=outcome.clock_offset_seconds)
         return Failure.invalid_hmac()
 
+    def _signed_by_application(self, session: TotoSession, body: bytes) -> str | None:
+        sign = self._handlers.response
+        try:
+            signature = None if sign is None else sign(session, body)
+        except BaseException:  # noqa: BLE001  # the edge: the user's code
+            _log.exception("the response hmac handler failed")
+            return None
+        if not isinstance(signature, str) or not _HEADER_VALUE.fullmatch(signature):
+            _log.error("the response hmac handler gave no text that a header can hold")
+            return None
+        return signature
+
     def _ask_application(self, record: SessionRecord, request: SignedRequest) -> Failure | None:
         handler = self._handlers.request
         if handler is None:
@@ -152,8 +166,15 @@ class RequestSignatures:
         try:
             is_right = handler(TotoSession(None, record.as_data()), shown, headers)
         except TotoException as error:
-            return Failure(error.code, str(error.value))
-        except Exception:  # noqa: BLE001  # the edge: the user's code; closed is safe
+            return _failure_of(error)
+        except BaseException:  # noqa: BLE001  # the edge: the user's code; closed is safe
             _log.exception("the hmac handler failed")
             return Failure.invalid_hmac()
-        return Failure.invalid_hmac() if is_right is False else None
+        # Anything else, such as what an async function returns, is not a yes.
+        return None if is_right is None or is_right is True else Failure.invalid_hmac()
+
+
+def _failure_of(error: TotoException) -> Failure:
+    code = error.code
+    fits = type(code) is int and 0 < code <= CODE_MAX
+    return Failure(code, str(error.value)) if fits else Failure.invalid_hmac()

@@ -5,7 +5,8 @@ Nothing here reads the environment or the command line: ``load`` is handed both.
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +35,12 @@ T = TypeVar("T")
 
 _METADATA_KEY = "toto_option"
 _DEFAULT = "default"
+_ENVIRONMENT_PREFIX = "TOTO_"
+_SERVICE_LINK = re.compile(
+    r"TOTO_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?"
+    r"|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Option:
     @property
     def environment_name(self) -> str:
         """``max_body_size`` is ``TOTO_MAX_BODY_SIZE``."""
-        return "TOTO_" + self.name.upper()
+        return _ENVIRONMENT_PREFIX + self.name.upper()
 
     @property
     def default_text(self) -> str:
@@ -125,6 +132,7 @@ def load(
     conf_path: Path | str | None = None,
     environment: Mapping[str, str] | None = None,
     command_line: Mapping[str, object] | None = None,
+    known_elsewhere: Collection[str] = (),
 ) -> Loaded[S]:
     """Build settings; of the four places the later argument wins, and every value is validated.
 
@@ -132,8 +140,9 @@ def load(
         settings_class: a dataclass whose fields are all made by ``option()``.
         keywords: option name to value, from Python code.
         conf_path: a conf file.
-        environment: environment variables; those that are no option's are left alone.
+        environment: environment variables; those that do not begin with ``TOTO_`` are left alone.
         command_line: option name to text, of the options given there.
+        known_elsewhere: names of other commands' options, whose variables are left alone too.
 
     Raises:
         SettingsError: an unknown option, a value of the wrong kind, or an unreadable conf file.
@@ -144,7 +153,7 @@ def load(
     given = [
         *_from_keywords(keywords or {}),
         *_from_conf_file(conf_path),
-        *_from_environment(options, environment or {}),
+        *_from_environment(options, environment or {}, known_elsewhere),
         *_from_command_line(options, command_line or {}),
     ]
     for name, value, source in given:
@@ -196,7 +205,17 @@ def _from_conf_file(conf_path: Path | str | None) -> _Given:
             yield name, value, f"{conf_path}: {name if name.isidentifier() else repr(name)}"
 
 
-def _from_environment(options: Mapping[str, Option], environment: Mapping[str, str]) -> _Given:
+def _from_environment(
+    options: Mapping[str, Option], environment: Mapping[str, str], known_elsewhere: Collection[str]
+) -> _Given:
+    known = {*options, *known_elsewhere}
+    for variable, value in environment.items():
+        name = variable.removeprefix(_ENVIRONMENT_PREFIX).lower()
+        is_ours = variable.startswith(_ENVIRONMENT_PREFIX) and not _is_service_link(variable, value)
+        if is_ours and (name not in known or variable != variable.upper()):
+            nearest = _nearest(name, known)
+            hint = f"; did you mean {_ENVIRONMENT_PREFIX}{nearest.upper()}?" if nearest else ""
+            raise SettingsError(f"environment variable {variable} is not an option{hint}")
     for entry in options.values():
         variable = entry.environment_name
         if variable in environment:
@@ -208,6 +227,20 @@ def _from_command_line(options: Mapping[str, Option], command_line: Mapping[str,
         yield name, value, f"option {options[name].command_line_name}"
 
 
-def _suggestion(name: str, options: Mapping[str, Option]) -> str:
-    nearest = difflib.get_close_matches(name.lower().replace("-", "_"), options, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+def _is_service_link(variable: str, value: str) -> bool:
+    # Kubernetes tells every container of its services: of one named toto-gateway by
+    # TOTO_GATEWAY_SERVICE_HOST, TOTO_GATEWAY_PORT=tcp://10.0.0.1:80 and several more.
+    if _SERVICE_LINK.fullmatch(variable):
+        return True
+    return variable.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
+
+
+def _suggestion(name: str, options: Iterable[str]) -> str:
+    nearest = _nearest(name, options)
+    return f"; did you mean {nearest}?" if nearest else ""
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    # Sorted: of two that are equally near, always the same is named.
+    wanted = name.lower().replace("-", "_")
+    return next(iter(difflib.get_close_matches(wanted, sorted(names), n=1, cutoff=0.5)), "")

@@ -2,15 +2,19 @@
 
 import importlib
 import inspect
+import logging
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toto.dbconnection import DBConnection
 
 __all__ = ["StartupError", "run_startup_function"]
+
+_log = logging.getLogger("toto.startup")
 
 
 class StartupError(Exception):
@@ -38,26 +42,48 @@ def run_startup_function(name: str, *, app_dir: Path, db_connection: "DBConnecti
         db_connection: the process's accounts and sessions.
 
     Raises:
-        StartupError: the function is missing, or raised.
+        StartupError: the function is missing, is a coroutine function, or raised anything but
+            ``KeyboardInterrupt``.
     """
     if not name:
         return
     folder = str(app_dir.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    module_name, _, function_name = name.rpartition(".")
+    # Told before, so that the log says what a process that never comes up is waiting for.
+    _log.info("running startup function %s", name)
     try:
-        function = getattr(importlib.import_module(module_name), function_name, None)
-        if not callable(function):
-            raise StartupError(f"module {module_name} has no function {function_name}")
+        function = _imported(name)
         offered = {"db_connection": db_connection, "application": None}
         parameters = inspect.signature(function).parameters.values()
         takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
         taken = {each.name for each in parameters}
-        function(**{key: offered[key] for key in offered if takes_all or key in taken})
-    except StartupError:
+        result = function(**{key: offered[key] for key in offered if takes_all or key in taken})
+        if inspect.iscoroutine(result):  # of a function that does not show it, such as a lambda
+            result.close()
+            raise _is_coroutine(name)
+    except (StartupError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the edge: the user's code
+    except BaseException as error:  # the edge: the user's code, which may even call sys.exit
         text = traceback.format_exc()
         reason = f"startup_function {name} failed: {type(error).__name__}"
         raise StartupError(reason, text) from error
+    _log.info("startup function %s has run", name)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module_name, _, function_name = name.rpartition(".")
+    function = getattr(importlib.import_module(module_name), function_name, None)
+    if not callable(function):
+        raise StartupError(f"module {module_name} has no function {function_name}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise _is_coroutine(name)
+    found: Callable[..., Any] = function
+    return found
+
+
+def _is_coroutine(name: str) -> StartupError:
+    return StartupError(
+        f"startup_function {name} is a coroutine function; it must be a plain one, "
+        "which has done its work when it returns"
+    )

@@ -66,10 +66,11 @@ class MemorySessions:
             self._keep(record)
         return record.session_id
 
-    def update(self, record: SessionRecord) -> str | None:
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
         self._memory.begin("sessions.update")
         with self._memory.lock:
-            if self._load(record.session_id) is None:
+            present = self._load(record.session_id)
+            if present is None or replaces not in (None, present):
                 return None
             self._keep(record)
         return record.session_id

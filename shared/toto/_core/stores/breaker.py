@@ -7,16 +7,30 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["RETRY_SECONDS", "Breaker"]
+from toto._core.stores.store import StoreUnavailable
+
+__all__ = ["DOUBTS_MAX", "RETRY_SECONDS", "Breaker", "StoreFailed"]
+
+DOUBTS_MAX = 5
+"""Failures in a row, each of which may be that of one call, after which a store counts as away."""
 
 RETRY_SECONDS = 0.5
 """Two probes a second in each process load no store, and one that is back is found within 1 s."""
 
 
+class StoreFailed(StoreUnavailable):
+    """A call failed for a reason that nobody knows: the store may be away, or may not like this id.
+
+    Clients are told the same, but it opens no breaker at once: a stranger with an odd session id
+    must not lock everybody out.
+    """
+
+
 class Breaker:
     """Closed while the store answers; while it is open, one call at a time finds out.
 
-    The first failure opens it and the first success closes it. Any thread may use it.
+    The first failure opens it, or the fifth ``StoreFailed`` with no success between, and the first
+    success closes it. Any thread may use it.
 
     Args:
         clock: monotonic seconds.
@@ -30,6 +44,7 @@ class Breaker:
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
         self._is_open = False
+        self._doubts = 0
         self._next_probe_at = 0.0
 
     def allows(self) -> bool:
@@ -49,14 +64,30 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Report that the store answered a call."""
-        if self._is_open:
+        if self._is_open or self._doubts:
             with self._lock:
                 self._is_open = False
+                self._doubts = 0
 
     def failed(self) -> None:
         """Report that the store refused a call, or did not answer in time."""
         with self._lock:
-            # Calls that began before the opening and fail one by one after it put off no probe.
-            if not self._is_open:
-                self._is_open = True
-                self._next_probe_at = self._clock() + self._retry_seconds
+            self._open()
+
+    def ended(self, error: BaseException | None) -> None:
+        """Report how a call ended: an error that is not about being away is an answer too."""
+        if not isinstance(error, StoreUnavailable):
+            self.succeeded()
+        elif not isinstance(error, StoreFailed):
+            self.failed()
+        else:
+            with self._lock:
+                self._doubts += 1
+                if self._doubts >= DOUBTS_MAX:
+                    self._open()
+
+    def _open(self) -> None:
+        # Calls that began before the opening and fail one by one after it put off no probe.
+        if not self._is_open:
+            self._is_open = True
+            self._next_probe_at = self._clock() + self._retry_seconds

@@ -2,20 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from operator import call as call_directly
 from typing import Any
 
 from toto._core.stores.lifetimes import Lifetimes
-from toto._core.stores.record import SessionRecord, session_digest
+from toto._core.stores.record import SessionRecord
 from toto._core.stores.revocations import Revocations
 from toto._core.stores.settings import StoreSettings
 from toto._core.stores.store import AccountStore, CounterStore
 from toto.clientsessioncache import ClientCache
 
 __all__ = ["ClientSessionStore", "Revocations"]
-
-_LEGACY_TOKEN_ID_CHARACTERS = 32
 
 
 class ClientSessionStore:
@@ -61,10 +58,8 @@ class ClientSessionStore:
         record = SessionRecord.from_data({**data, "session_id": token})
         if self._lifetimes.is_over(record, self._clock()):
             return None
-        if not record.token_id:  # Toto's tokens had none
-            name = session_digest(token).hex()[:_LEGACY_TOKEN_ID_CHARACTERS]
-            record = replace(record, token_id=name)
-        return record
+        # Without a name a token could not be ended; the cache gives one to every token it makes.
+        return record if record.token_id else None
 
     def load(self, session_ids: Sequence[str]) -> list[SessionRecord | None]:
         """Return the live session of each token, or None."""
@@ -78,11 +73,17 @@ class ClientSessionStore:
         """
         return self._cache.store_session(record.as_data())
 
-    def update(self, record: SessionRecord) -> str | None:
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
         """Return a token of the new record, or None when the session has ended.
 
         The tokens that came before stay valid until they expire; all end together.
+
+        Args:
+            record: the new one.
+            replaces: ignored, for what a token holds cannot be changed by others. Of two who read
+                one token and write, each gets a token with what it wrote itself.
         """
+        del replaces
         return None if self._live(record.session_id) is None else self.create(record)
 
     def remove(self, session_id: str) -> None:

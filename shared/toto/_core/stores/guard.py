@@ -15,12 +15,13 @@ from typing import Any, ParamSpec, TypeVar
 from toto._core.stores.breaker import Breaker
 from toto._core.stores.store import StoreUnavailable
 
-__all__ = ["DaemonThreads", "Job", "StoreGuard"]
+__all__ = ["GUARD_THREADS", "DaemonThreads", "Job", "StoreGuard"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 GUARD_THREADS = 8
+"""Calls at once of one process to one store."""
 _WAITING, _RUNNING, _ENDED, _GIVEN_UP = range(4)
 
 
@@ -40,11 +41,6 @@ class Job:
         self.state = _WAITING
         self.result: Any = None
         self.error: BaseException | None = None
-
-    @property
-    def is_unavailable(self) -> bool:
-        """Whether the call ended with ``StoreUnavailable``."""
-        return isinstance(self.error, StoreUnavailable)
 
     def outcome(self) -> Any:
         """Return what the call returned, or raise what it raised."""
@@ -190,10 +186,7 @@ class StoreGuard:
         if not ended.acquire(timeout=self._timeout_seconds) and self._threads.give_up(job):
             self._breaker.failed()
             raise StoreUnavailable
-        if job.is_unavailable:
-            self._breaker.failed()
-        else:
-            self._breaker.succeeded()
+        self._breaker.ended(job.error)
         result: T = job.outcome()
         return result
 

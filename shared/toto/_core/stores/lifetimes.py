@@ -1,6 +1,6 @@
 """How long sessions last and when they are renewed. Decides only; no I/O."""
 
-from toto._core.stores.record import SessionRecord
+from toto._core.stores.record import SessionRecord, generate_key, generate_session_id
 from toto._core.stores.settings import StoreSettings
 
 __all__ = ["Lifetimes"]
@@ -28,6 +28,34 @@ class Lifetimes:
         """
         ttl_seconds, _ = self._limits(user_id)
         return created + min(ttl_seconds, self._settings.session_max_lifetime)
+
+    def new_record(
+        self,
+        user_id: str | None,
+        key: str | None,
+        created: float,
+        *,
+        generation: int,
+        is_token: bool,
+    ) -> SessionRecord:
+        """Return a new session with no variables.
+
+        Args:
+            user_id: None for an anonymous session.
+            key: the signing key; a new random one if not given.
+            created: now, in seconds since the epoch.
+            generation: how often all of the user's sessions had been ended.
+            is_token: it becomes a client token, which is ended by a name of its own.
+        """
+        return SessionRecord(
+            session_id=generate_session_id(),
+            user_id=user_id,
+            created=created,
+            expires=self.expiry(user_id, created),
+            key=key or generate_key(),
+            generation=generation,
+            token_id=generate_session_id() if is_token else "",
+        )
 
     def last_expiry(self, record: SessionRecord) -> float:
         """Return when a session expires at the latest, however often it is renewed."""

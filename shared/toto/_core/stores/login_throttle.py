@@ -12,6 +12,9 @@ from toto.exceptions import ERROR_OVERLOADED, TotoException
 __all__ = ["LoginThrottle", "TooManyAttempts", "address_prefix"]
 
 _DIGEST_CHARACTERS = 32
+_ADDRESSES_WORTH = 10
+# So many addresses may use up their attempts on one account: few have more, a home has one.
+_KNOWN_SECONDS = 30 * 24 * 3600.0
 
 
 class TooManyAttempts(TotoException):
@@ -43,8 +46,11 @@ def address_prefix(address: str) -> str:
 
 
 class LoginThrottle:
-    """Counts attempts by account and address together, so that nobody can lock out another's
-    account from elsewhere, and by address alone.
+    """Counts attempts by account and address together, by address alone, and by account alone.
+
+    From all addresses together an account may be tried ten times as often as from one. Whoever
+    has logged in to it from an address within 30 days is not held up by what comes from others, so
+    that nobody can lock the owner out from elsewhere.
 
     The times begin with the first attempt, and attempts that are refused do not prolong them.
 
@@ -79,29 +85,64 @@ class LoginThrottle:
             if failures >= self._address_max:
                 raise TooManyAttempts(self._window_seconds)
         if self._pair_max:
-            attempts = self._call(
-                self._counters.hit, _pair_key(user_id, address), self._window_seconds
-            )
-            if attempts > self._pair_max:
+            if self._hit(_pair_key(user_id, address)) > self._pair_max:
+                raise TooManyAttempts(self._window_seconds)
+            keys = [_account_key(user_id), _known_key(user_id, address)]
+            failures, known = self._call(self._counters.counts, keys)
+            if failures >= _ADDRESSES_WORTH * self._pair_max and not known:
                 raise TooManyAttempts(self._window_seconds)
 
-    def failed(self, address: str) -> None:
+    def failed(self, user_id: str, address: str) -> None:
         """Report that the password was wrong."""
         if self._address_max and address:
-            self._call(self._counters.hit, _address_key(address), self._window_seconds)
+            self._hit(_address_key(address))
+        if self._pair_max:
+            self._hit(_account_key(user_id))
 
     def succeeded(self, user_id: str, address: str) -> None:
-        """Report that the password was right: earlier attempts on the account are forgotten."""
+        """Report that the password was right: the address's attempts on the account are forgotten,
+        and the address is known as one of the user's."""
         if self._pair_max:
             self._call(self._counters.clear, _pair_key(user_id, address))
+            known = _known_key(user_id, address)
+            self._call(self._counters.clear, known)  # a further hit would not prolong it
+            self._call(self._counters.hit, known, _KNOWN_SECONDS)
+
+    def creation(self, address: str) -> None:
+        """Count a try to create an account, as many of which are allowed as wrong passwords.
+
+        Args:
+            address: the client's; empty if it is not known, then nothing counts.
+
+        Raises:
+            TooManyAttempts: there were too many from this address.
+        """
+        if self._address_max and address and self._hit(_creation_key(address)) > self._address_max:
+            raise TooManyAttempts(self._window_seconds)
+
+    def _hit(self, key: str) -> int:
+        count: int = self._call(self._counters.hit, key, self._window_seconds)
+        return count
 
 
 def _pair_key(user_id: str, address: str) -> str:
     return f"login:{_digest(user_id)}:{_digest(address_prefix(address))}"
 
 
+def _known_key(user_id: str, address: str) -> str:
+    return f"login-known:{_digest(user_id)}:{_digest(address_prefix(address))}"
+
+
+def _account_key(user_id: str) -> str:
+    return f"login-account:{_digest(user_id)}"
+
+
 def _address_key(address: str) -> str:
     return f"login-address:{_digest(address_prefix(address))}"
+
+
+def _creation_key(address: str) -> str:
+    return f"create-address:{_digest(address_prefix(address))}"
 
 
 def _digest(text: str) -> str:

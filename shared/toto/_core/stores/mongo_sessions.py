@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from toto._core.stores.mongo_link import EXPIRES, MongoLink, expiry_date
-from toto._core.stores.record import SessionRecord, pack, session_digest, unpack
+from toto._core.stores.record import SessionRecord, session_digest, unpack
+from toto._core.stores.record_bytes import canonical_bytes
 
 __all__ = ["MongoSessionStore"]
 
@@ -46,9 +47,11 @@ class MongoSessionStore:
             collection.replace_one(_key(record.session_id), _document(record), upsert=True)
         return record.session_id
 
-    def update(self, record: SessionRecord) -> str | None:
-        """Replace a session's record; None when the session has ended meanwhile."""
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
+        """Replace a session's record, if it has not ended and is still the one it replaces."""
         live = {**_key(record.session_id), "expires": {"$gt": self._clock()}}
+        if replaces is not None:
+            live["record"] = canonical_bytes(replaces)
         with self._link.collection(_COLLECTION) as collection:
             result = collection.update_one(live, {"$set": _document(record)})
         return record.session_id if result.matched_count else None
@@ -75,7 +78,7 @@ def _document(record: SessionRecord) -> dict[str, Any]:
         "user_id": record.user_id,
         "expires": record.expires,
         EXPIRES: expiry_date(record.expires),
-        "record": pack(record),
+        "record": canonical_bytes(record),
     }
 
 

@@ -49,7 +49,7 @@ class NoSessions:
         """Refuse."""
         _refuse("sessions")
 
-    def update(self, record: SessionRecord) -> str | None:
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
         """There is none."""
         return None
 

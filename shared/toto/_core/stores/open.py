@@ -41,7 +41,8 @@ class StoreCalls:
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
-        self._guards: dict[int, StoreGuard] = {}
+        # With the store itself: its id must not become that of another object.
+        self._guards: dict[int, tuple[object, StoreGuard]] = {}
         self._all: list[StoreGuard] = []
         # For a store that the application brought along.
         self._foreign = self.add((), is_remote=True)
@@ -49,7 +50,7 @@ class StoreCalls:
     def add(self, stores: tuple[object, ...], *, is_remote: bool) -> StoreGuard:
         """Let these stores share a guard, since they share a server."""
         guard = StoreGuard(self._timeout_seconds, is_remote=is_remote, breaker=Breaker())
-        self._guards.update((id(store), guard) for store in stores)
+        self._guards.update((id(store), (store, guard)) for store in stores)
         self._all.append(guard)
         return guard
 
@@ -59,7 +60,7 @@ class StoreCalls:
         Raises:
             StoreUnavailable: the store is away.
         """
-        guard = self._guards.get(id(getattr(fn, "__self__", None)), self._foreign)
+        _, guard = self._guards.get(id(getattr(fn, "__self__", None)), (None, self._foreign))
         return guard.call(fn, *args, **kwargs)
 
     def close(self) -> None:

@@ -82,9 +82,11 @@ class RedisSessionStore:
             self._add_to_index(record, milliseconds)
         return record.session_id
 
-    def update(self, record: SessionRecord) -> str | None:
-        """Replace a session's record; None when the session has ended meanwhile."""
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
+        """Replace a session's record, if it has not ended and is still the one it replaces."""
         milliseconds = self._remaining_milliseconds(record)
+        if replaces is not None:
+            return self._exchange(replaces, record, milliseconds)
         if milliseconds <= 0:
             self.remove(record.session_id)
             return None
@@ -119,6 +121,38 @@ class RedisSessionStore:
                 client.delete(*(self._link.key("session", digest.hex()) for digest in some))
                 # Not the whole index: a session may have been added meanwhile.
                 client.zrem(index, *some)
+
+    def _exchange(
+        self, replaces: SessionRecord, record: SessionRecord, milliseconds: int
+    ) -> str | None:
+        """Replace one record by another, if it is the present one and not over."""
+        key, packed = self._key(record.session_id), pack(record)
+        was_sent = False
+
+        def prepare(pipeline: Any) -> bool:
+            nonlocal was_sent
+            present: bytes | None = pipeline.get(key)
+            if was_sent and present == packed:
+                return True  # the answer was lost with its connection, but it has been done
+            if read_record(present, record.session_id, self._clock()) != replaces:
+                return False
+            pipeline.multi()
+            if milliseconds > 0:
+                pipeline.set(key, packed, px=milliseconds)
+            else:
+                pipeline.delete(key)
+            was_sent = True
+            return True
+
+        if not self._link.transact(key, prepare):
+            return None
+        if milliseconds <= 0:
+            if replaces.user_id is not None:
+                self._remove_from_index(replaces.user_id, record.session_id)
+            return None
+        if _index_entry(replaces) != _index_entry(record):
+            self._move_in_index(replaces, record, milliseconds)
+        return record.session_id
 
     def _key(self, session_id: str) -> str:
         return session_key(self._prefix, session_id)

@@ -8,7 +8,7 @@ import msgpack
 
 from toto.exceptions import ERROR_SERVER, TotoException
 
-__all__ = ["STATE_BYTES_MAX", "Serializer", "Serializing"]
+__all__ = ["STATE_BYTES_MAX", "Serializer", "Serializing", "read_state"]
 
 logger = logging.getLogger("toto.session")
 
@@ -117,6 +117,26 @@ class Serializing:
                 ERROR_SERVER, f"The session's variables take more than {STATE_BYTES_MAX} bytes."
             )
         return dumped
+
+
+def read_state(state: bytes) -> dict[Any, Any]:
+    """Return the variables of a serialised state; of an empty one there are none.
+
+    Raises:
+        TotoException: it cannot be read, or is no dictionary (1000).
+    """
+    if not state:
+        return {}
+    try:
+        variables = Serializing.loads(state)
+        if not isinstance(variables, dict):
+            raise TypeError(f"not a dictionary: {type(variables).__name__}")
+    except Exception as error:
+        # Any serializer may be in use. The text of its error may quote what it read, so no more
+        # than the type is logged.
+        logger.error("the state of a session cannot be read: %s", type(error).__name__)
+        raise TotoException(ERROR_SERVER, "The session's state cannot be read.") from error
+    return variables
 
 
 def _complaint(data: Any) -> str:

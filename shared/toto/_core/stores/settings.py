@@ -1,5 +1,7 @@
 """The options about accounts and sessions, which both commands have."""
 
+import importlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,14 @@ __all__ = ["SESSION_KEY_BYTES_MIN", "StoreSettings", "check_store_settings"]
 _DAY_SECONDS = 24 * 3600.0
 SESSION_KEY_BYTES_MIN = 32
 """Shorter keys are refused: they would be the weakest part of a client token."""
+_TABLE_PREFIX_BYTES_MAX = 32
+"""PostgreSQL cuts names after 63 bytes, and the longest of ours adds 20 to the prefix."""
+_DRIVERS = {"postgres": "psycopg", "mysql": "pymysql", "mongodb": "pymongo"}
+_WITH_SOCKETS = ("postgres", "mysql")
+_NO_HOST = re.compile(r"[\s/@\\\x00-\x1f\x7f]")
+_NO_SOCKET = re.compile(r"//|[\s@\x00-\x1f\x7f]")
+_MONGODB_NAME = re.compile(r"[^/\\. \"$\x00]{1,63}")
+_NO_MONGODB_PREFIX = re.compile(r"[$\x00]|\.\.|^\.|^system\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,20 +216,17 @@ class StoreSettings(LogSettings):
 
 
 def check_store_settings(settings: StoreSettings) -> None:
-    """Refuse settings that cannot work together; both commands call it.
+    """Refuse settings that cannot work; both commands call it. Nothing is connected.
 
     Raises:
         SettingsError: the first problem found.
     """
+    _check_driver(settings.database)
+    _check_host(settings)
+    _check_names(settings)
+    _check_redis(settings)
     if settings.session_cache == "client":
-        keys = [key.strip() for key in settings.session_keys.reveal().split(",") if key.strip()]
-        if not keys:
-            raise SettingsError(
-                "session_cache = client needs session_keys; toto-gateway --generate-keys makes one"
-            )
-        if any(len(key.encode()) < SESSION_KEY_BYTES_MIN for key in keys):
-            least = SESSION_KEY_BYTES_MIN
-            raise SettingsError(f"session_keys must have {least} bytes or more each")
+        _check_session_keys(settings.session_keys)
     if settings.startup_function:
         parts = settings.startup_function.split(".")
         if len(parts) < 2 or not all(part.isidentifier() for part in parts):
@@ -227,3 +234,82 @@ def check_store_settings(settings: StoreSettings) -> None:
                 "startup_function must name a function such as myapp.startup.on_start, "
                 f"not {settings.startup_function!r}"
             )
+
+
+def _check_host(settings: StoreSettings) -> None:
+    # The value is never repeated: it may be a URL, with a password.
+    host = settings.db_host
+    if host.startswith("/") and settings.database in _WITH_SOCKETS:
+        if _NO_SOCKET.search(host):
+            raise SettingsError("db_host begins with / but is no path of a unix socket")
+    elif _NO_HOST.search(host):
+        raise SettingsError(
+            "db_host must be the name or address of a host: no URL, user, password or path "
+            "(a unix socket of postgres or mysql excepted)"
+        )
+    elif settings.database == "mongodb":
+        _check_mongodb_host(host)
+
+
+def _check_mongodb_host(host: str) -> None:
+    from pymongo.errors import PyMongoError  # an extra
+    from pymongo.uri_parser import split_hosts
+
+    try:
+        split_hosts(host)
+    except (PyMongoError, ValueError):
+        raise SettingsError(
+            "db_host must be a host, or several separated by commas, each with :PORT or without"
+        ) from None
+
+
+def _check_driver(database: str) -> None:
+    if database not in _DRIVERS:
+        return
+    try:
+        importlib.import_module(_DRIVERS[database])
+    except ImportError as error:
+        raise SettingsError(
+            f"database = {database} needs a driver: pip install toto-gateway[{database}]"
+        ) from error
+
+
+def _check_names(settings: StoreSettings) -> None:
+    prefix = settings.table_prefix
+    if settings.database in ("sqlite", "postgres", "mysql"):
+        if len(prefix.encode()) > _TABLE_PREFIX_BYTES_MAX:
+            raise SettingsError(f"table_prefix must have {_TABLE_PREFIX_BYTES_MAX} bytes at most")
+    elif settings.database == "mongodb":
+        if not _MONGODB_NAME.fullmatch(settings.mongodb_database):
+            raise SettingsError(
+                "mongodb_database must be a name that MongoDB takes, "
+                f"not {settings.mongodb_database!r}"
+            )
+        if _NO_MONGODB_PREFIX.search(prefix):
+            raise SettingsError(f"table_prefix must be a prefix that MongoDB takes, not {prefix!r}")
+
+
+def _check_redis(settings: StoreSettings) -> None:
+    if "redis" not in (settings.database, settings.session_cache):
+        return
+    if not settings.redis_url and settings.database in _DRIVERS:
+        raise SettingsError(
+            "session_cache = redis needs redis_url: db_host and db_port are those of "
+            f"database = {settings.database}"
+        )
+    from toto._core.stores.redis_url import redis_target  # it needs this module
+
+    redis_target(settings)
+
+
+def _check_session_keys(session_keys: Secret) -> None:
+    keys = [key.strip() for key in session_keys.reveal().split(",") if key.strip()]
+    if not keys:
+        raise SettingsError(
+            "session_cache = client needs session_keys; toto-gateway --generate-keys makes one"
+        )
+    if any(len(key.encode()) < SESSION_KEY_BYTES_MIN for key in keys):
+        raise SettingsError(
+            f"session_keys must have {SESSION_KEY_BYTES_MIN} bytes or more each; "
+            "commas separate keys"
+        )

@@ -1,5 +1,6 @@
 """Accounts in a SQL table."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from toto._core.stores.store import Credentials
 __all__ = ["SqlAccounts"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger("toto.store")
 
 _REFUSED = (
     sa.exc.DataError,
@@ -72,7 +75,7 @@ class SqlAccounts:
         }
 
         def work(connection: sa.Connection) -> bool:
-            _write(connection, table.insert().values(row))
+            _write(connection, table.insert().values(row), columns)
             _check_kept(connection, table, user_id, columns)
             return True
 
@@ -144,7 +147,7 @@ class SqlAccounts:
             packed = pack_document(document | changes)
             try:
                 values = {"properties": packed, **columns}
-                _write(connection, table.update().where(which).values(values))
+                _write(connection, table.update().where(which).values(values), columns)
             except _Taken as error:
                 raise ValueError("the database refuses the properties") from error
             _check_kept(connection, table, user_id, columns)
@@ -196,7 +199,9 @@ def _is_column(table: sa.Table, name: str) -> bool:
     return name in table.c and name not in own
 
 
-def _write(connection: sa.Connection, statement: sa.Insert | sa.Update) -> None:
+def _write(
+    connection: sa.Connection, statement: sa.Insert | sa.Update, columns: Mapping[str, Any]
+) -> None:
     try:
         connection.execute(statement).close()
     except sa.exc.IntegrityError as error:
@@ -204,13 +209,21 @@ def _write(connection: sa.Connection, statement: sa.Insert | sa.Update) -> None:
     except _REFUSED as error:
         if error.connection_invalidated:
             raise
-        raise ValueError(f"cannot be stored: {error.orig}") from error
+        raise _refusal(error.orig, columns) from error
     except (TypeError, OverflowError) as error:
-        raise ValueError(f"cannot be stored: {error}") from error
+        raise _refusal(error, columns) from error
     except sa.exc.StatementError as error:
         if isinstance(error, sa.exc.DBAPIError):
             raise
-        raise ValueError("cannot be stored: of the wrong type for its column") from error
+        raise _refusal(error.orig, columns) from error
+
+
+def _refusal(error: BaseException | None, columns: Mapping[str, Any]) -> ValueError:
+    """Return what clients are told: names only, for a driver's text tells of tables and types."""
+    names = ", ".join(columns) or "none"
+    text = " ".join(str(error).split())
+    _log.warning("a value cannot be stored (columns: %s): %s", names, text)
+    return ValueError(f"cannot be stored: a value does not fit its column ({names})")
 
 
 def _check_kept(

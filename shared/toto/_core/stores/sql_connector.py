@@ -1,7 +1,5 @@
 """Runs statements: mends what a second attempt mends, and tells an outage once."""
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +7,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from toto._core.stores.outage import Outage
 from toto._core.stores.sql_engine import SqlAddress
 from toto._core.stores.sql_schema import SqlSchema
 from toto._core.stores.store import StoreUnavailable
@@ -16,8 +15,6 @@ from toto._core.stores.store import StoreUnavailable
 __all__ = ["SqlConnector"]
 
 T = TypeVar("T")
-
-_log = logging.getLogger("toto.store")
 
 _ATTEMPTS = 8
 """More than the pool keeps: after a restart of the server all of those may be dead."""
@@ -45,7 +42,7 @@ class SqlConnector:
         self._begin = "BEGIN IMMEDIATE" if address.kind == "sqlite" else "BEGIN"
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._failures = (sa.exc.SQLAlchemyError, self._driver_error, OSError, _Failed)
-        self._outage = _Outage(address.name)
+        self._outage = Outage(f"The database ({address.name})")
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -97,10 +94,10 @@ class SqlConnector:
                 in_time = attempts_left > 0 and time.monotonic() < give_up_at
                 if not (in_time and _may_be_repeated(error)):
                     self.schema.forget()
-                    self._outage.begin(error)
+                    self._outage.began(_reason(error))
                     raise StoreUnavailable() from error
             else:
-                self._outage.end()
+                self._outage.ended()
                 return answer
 
     def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
@@ -147,32 +144,6 @@ class _Failed(Exception):
         self.is_lost = is_lost
 
 
-class _Outage:
-    """Says once that a database is away, and once that it is back."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = threading.Lock()
-        self._is_on = False
-
-    def begin(self, error: Exception) -> None:
-        with self._lock:
-            was_on, self._is_on = self._is_on, True
-        if not was_on:
-            # Not the text of SQLAlchemy's own error, which is long and quotes the statement.
-            cause = getattr(error, "orig", None) or error
-            text = " ".join(str(cause).split())
-            _log.error("The database (%s) is not available: %s", self._name, text)
-
-    def end(self) -> None:
-        if not self._is_on:
-            return
-        with self._lock:
-            was_on, self._is_on = self._is_on, False
-        if was_on:
-            _log.info("The database (%s) is available again", self._name)
-
-
 @contextmanager
 def _clean(connection: sa.Connection) -> Iterator[None]:
     """Drop the connection after what may have interrupted it in the middle of an answer."""
@@ -192,6 +163,11 @@ def _roll_back(connection: sa.Connection) -> None:
             connection.exec_driver_sql("ROLLBACK")
     except sa.exc.SQLAlchemyError:
         connection.invalidate()
+
+
+def _reason(error: Exception) -> str:
+    # Not the text of SQLAlchemy's own error, which is long and quotes the statement.
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def _may_be_repeated(error: Exception) -> bool:

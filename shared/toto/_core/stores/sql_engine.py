@@ -10,10 +10,10 @@ from sqlalchemy import event
 from toto._core.kinds import SettingsError
 from toto._core.stores.settings import StoreSettings
 
-__all__ = ["SQLITE_BUSY_SECONDS", "SqlAddress", "make_handle", "make_private_engine", "sql_address"]
+__all__ = ["SqlAddress", "make_handle", "make_private_engine", "sql_address"]
 
-SQLITE_BUSY_SECONDS = 5.0
-"""Longest wait for another writer of the file; a write holds it for well under a millisecond."""
+_HANDLE_BUSY_SECONDS = 5.0
+"""Longest wait of a method's own statement for another writer of a sqlite file; sqlite's usual."""
 
 _POOL_KEPT = 5
 _POOL_EXTRA = 11
@@ -30,7 +30,8 @@ class SqlAddress:
         kind: ``sqlite``, ``postgres`` or ``mysql``.
         url: SQLAlchemy's address; it hides the password.
         name: the database in a log line.
-        timeout_seconds: longest wait for one answer.
+        timeout_seconds: longest wait for one answer, and of sqlite for another writer of the file:
+            a write holds it for well under a millisecond.
         schema: PostgreSQL schema, or empty.
     """
 
@@ -50,7 +51,7 @@ def sql_address(settings: StoreSettings) -> SqlAddress:
     if settings.database == "sqlite":
         path = str(settings.sqlite_path.absolute())
         url = sa.URL.create("sqlite+pysqlite", database=path)
-        return SqlAddress("sqlite", url, f"sqlite file {path}", SQLITE_BUSY_SECONDS)
+        return SqlAddress("sqlite", url, f"sqlite file {path}", settings.store_timeout)
     _require_driver(settings.database)
     is_socket = settings.db_host.startswith("/")
     place = settings.db_host if is_socket else f"{settings.db_host}:{settings.db_port or 'default'}"
@@ -146,7 +147,7 @@ def _pool_options(address: SqlAddress) -> dict[str, Any]:
 
 def _connect_arguments(address: SqlAddress, timeout_seconds: float | None) -> dict[str, Any]:
     if address.kind == "sqlite":
-        return {"timeout": SQLITE_BUSY_SECONDS}
+        return {"timeout": timeout_seconds or _HANDLE_BUSY_SECONDS}
     if address.kind == "postgres":
         return _postgres_arguments(address, timeout_seconds)
     arguments: dict[str, Any] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from toto._core.stores.sql_engine import SQLITE_BUSY_SECONDS, SqlAddress, make_private_engine
+from toto._core.stores.sql_engine import SqlAddress, make_private_engine
 
 __all__ = ["SqlSchema"]
 
@@ -79,9 +79,16 @@ class SqlSchema:
         # its other files the same mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         with self._engine.connect() as connection:
-            _until_unlocked(lambda: connection.exec_driver_sql("PRAGMA journal_mode=WAL").close())
-            if not self._is_complete(connection):
-                self._create(connection, "BEGIN IMMEDIATE")
+            if _has_wal(connection) and self._is_complete(connection):
+                return
+        patient = make_private_engine(self._address, _LOCK_SECONDS)
+        try:
+            with patient.connect() as connection:
+                _until_unlocked(lambda: _set_wal(connection))
+                if not self._is_complete(connection):
+                    self._create(connection, "BEGIN IMMEDIATE")
+        finally:
+            patient.dispose()
 
     def _make_postgres(self) -> None:
         with self._engine.connect() as connection:
@@ -125,9 +132,17 @@ class SqlSchema:
         connection.exec_driver_sql("COMMIT")
 
 
+def _has_wal(connection: sa.Connection) -> bool:
+    return connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def _set_wal(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("PRAGMA journal_mode=WAL").close()
+
+
 def _until_unlocked(change: Callable[[], None]) -> None:
     """Repeat the change to WAL: sqlite itself does not wait for a writer there."""
-    give_up_at = time.monotonic() + SQLITE_BUSY_SECONDS
+    give_up_at = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
             return change()

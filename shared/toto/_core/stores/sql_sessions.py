@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from toto._core.stores.record import SessionRecord, pack, session_digest, unpack
+from toto._core.stores.record import SessionRecord, session_digest, unpack
+from toto._core.stores.record_bytes import canonical_bytes
 from toto._core.stores.sql_connector import SqlConnector
 from toto._core.stores.sql_lookup import DigestLookup, ExpirySweep
 from toto._core.stores.sql_tables import is_user_id
@@ -58,8 +59,8 @@ class SqlSessions:
         self._sweep.run_if_due()
         return record.session_id
 
-    def update(self, record: SessionRecord) -> str | None:
-        """Replace a session's record, if it has not ended.
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
+        """Replace a session's record, if it has not ended and is still the one it replaces.
 
         Raises:
             ValueError: the user id has over 256 bytes or cannot be stored.
@@ -72,7 +73,12 @@ class SqlSessions:
             .where(columns.expires > self._clock())
             .values(row)
         )
-        count = self._connector.execute(lambda connection: connection.execute(statement).rowcount)
+        run = self._connector.execute
+        if replaces is not None:
+            statement = statement.where(columns.record == canonical_bytes(replaces))
+            # Done a second time it would find what it wrote itself, and take it for another's.
+            run = self._connector.transact
+        count = run(lambda connection: connection.execute(statement).rowcount)
         return record.session_id if count else None
 
     def remove(self, session_id: str) -> None:
@@ -96,7 +102,7 @@ def _row(record: SessionRecord) -> dict[str, Any]:
         "digest": session_digest(record.session_id),
         "user_id": record.user_id,
         "expires": record.expires,
-        "record": pack(record),
+        "record": canonical_bytes(record),
     }
 
 

@@ -17,6 +17,8 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
     user_id = one_value(parameters, "user_id")
     password = one_value(parameters, "password")
     properties = properties_to_set(parameters, handler.db_connection.account_fields)
-    handler.db_connection.create_account(user_id, password, properties)
+    handler.db_connection.create_account(
+        user_id, password, properties, client_address=handler.request.remote_ip
+    )
     # The password was set a moment ago; to verify it would only take time.
     return login_fields(handler.create_session(user_id, password, verify_password=False))

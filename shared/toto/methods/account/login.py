@@ -7,7 +7,7 @@ The session that the call came with ends. The result has the new session's ``ses
 from collections.abc import Mapping
 from typing import Any
 
-from toto.exceptions import ERROR_USER_NOT_FOUND, TotoException
+from toto._core.stores.passwords import wrong_login
 from toto.invocation import requires
 from toto.session import TotoSession
 
@@ -17,7 +17,7 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
     """Make a session for a user whose password is right."""
     user_id = one_value(parameters, "user_id")
     if not user_id:  # without a user id an anonymous session would be made
-        raise TotoException(ERROR_USER_NOT_FOUND, "Invalid user ID or password")
+        raise wrong_login()
     return login_fields(handler.create_session(user_id, one_value(parameters, "password")))
 
 

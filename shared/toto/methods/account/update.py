@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from toto._core.account_fields import properties_to_set
+from toto._core.stores.passwords import wrong_login
 from toto._core.stores.user_ids import normalise_user_id
 from toto.exceptions import (
     ERROR_MISSING_PARAMS,
     ERROR_NOT_AUTHORIZED,
-    ERROR_USER_NOT_FOUND,
     TotoException,
 )
 from toto.invocation import authenticated
@@ -32,7 +32,7 @@ def invoke(handler: Any, parameters: Any) -> dict[str, Any]:
     properties = properties_to_set(parameters, handler.db_connection.account_fields)
     if "new_password" not in parameters:
         if properties and not handler.db_connection.update_properties(user_id, properties):
-            raise TotoException(ERROR_USER_NOT_FOUND, "Invalid user ID or password")
+            raise wrong_login()
         return {"updated_fields": sorted(properties)}
     if "password" not in parameters:
         raise TotoException(ERROR_MISSING_PARAMS, "Missing parameters: password")

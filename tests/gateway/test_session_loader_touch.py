@@ -62,12 +62,12 @@ def test_row_13_two_silent_stores_leave_time_to_decide() -> None:
     """A function that waits for two store calls in vain is not given up before it has decided."""
 
     async def test() -> str:
-        calls = AsyncStoreGuard(0.2, is_remote=True, breaker=Breaker())
+        calls = AsyncStoreGuard(0.6, is_remote=True, breaker=Breaker())
         never = threading.Event()
 
         def decide() -> str:
-            never.wait(0.2)
-            never.wait(0.2)
+            never.wait(0.7)
+            never.wait(0.7)
             return "accepted"
 
         try:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -17,8 +18,9 @@ from toto._core.stores.store import Database, StoreUnavailable
 from toto_testkit.ports import free_port
 from toto_testkit.redis_server import silent_listener
 
-WITHIN_SECONDS = 0.6
-"""The default store_timeout is 0.4 s; the rest is for a busy machine."""
+WITHIN_SECONDS = 1.5
+"""The default store_timeout is 0.4 s, pymongo looks every 0.5 s whether it is over, and the rest is
+for a busy machine."""
 
 
 def make_record() -> SessionRecord:
@@ -56,16 +58,19 @@ def silent() -> Iterator[Database]:
         yield store
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_absent_server_is_unavailable_in_time(name: str) -> None:
+def test_absent_server_is_unavailable_in_time() -> None:
     """Every call on a closed port is StoreUnavailable soon."""
-    settings = settings_for(free_port(), store_timeout=0.1)
-    with closing(open_mongo_database(settings)) as store:
+    with (
+        closing(open_mongo_database(settings_for(free_port()))) as store,
+        ThreadPoolExecutor(len(CALLS)) as pool,
+    ):
         began_at = time.monotonic()
-        with pytest.raises(StoreUnavailable):
-            CALLS[name](store)
+        futures = {name: pool.submit(call, store) for name, call in CALLS.items()}
+        errors = {name: type(future.exception()) for name, future in futures.items()}
+        waited_seconds = time.monotonic() - began_at
 
-    assert time.monotonic() - began_at < WITHIN_SECONDS
+    assert errors == dict.fromkeys(CALLS, StoreUnavailable)
+    assert waited_seconds < WITHIN_SECONDS
 
 
 def test_silent_server_is_unavailable_in_time(silent: Database) -> None:

@@ -39,6 +39,9 @@ USES: dict[str, Callable[[Database], object]] = {
     "counts": lambda database: database.counters.counts(["key"]),
 }
 
+ONE_OF_EACH_KIND = ("load", "create session", "update session", "credentials")
+"""A lookup in the driver's words, a write, a transaction, and a SELECT of SQLAlchemy's."""
+
 
 @pytest.fixture(params=["postgres", "mysql"])
 def direct(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreSettings]:
@@ -103,8 +106,9 @@ def test_server_that_accepts_and_never_answers(
 
 
 def test_server_that_falls_silent(relay: TcpRelay, database: Database) -> None:
-    """Any call on a connection in use fails in time; once the server answers, the next works."""
-    for name, use in USES.items():
+    """A call on a connection in use fails in time; once the server answers, the next works."""
+    for name in ONE_OF_EACH_KIND:
+        use = USES[name]
         database.accounts.load("warm", ["up"])
         relay.hold()
 

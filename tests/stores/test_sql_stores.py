@@ -65,7 +65,7 @@ def test_processes_begin_at_once(settings: StoreSettings, meeting_place: Path) -
     """On an empty database nobody fails, and each account is created by one of them."""
     user_ids = [f"user {number}" for number in range(5)]
     # A file has no server that could help: there the most processes try.
-    count = 10 if settings.database == "sqlite" else 3
+    count = 6 if settings.database == "sqlite" else 3
 
     created = in_processes(count, meeting_place, partial(create_accounts, settings, user_ids))
 

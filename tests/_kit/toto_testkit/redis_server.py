@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,8 +22,9 @@ from toto_testkit.waiting import poll_until
 
 SHARED_PORT = 6379
 START_SECONDS = 10.0
-CLUSTER_PORT_MAX = 55535
-"""Nodes of a cluster speak to one another on a second port, 10000 above."""
+CLUSTER_PORTS = range(51000, 55536)
+"""Nodes of a cluster speak to one another on a second port, 10000 above; so that is none which the
+kernel gives to connections (32768 to 60999)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class OwnRedis:
     ) -> None:
         self._own_directory = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="toto-redis-"))
-        self.port = _free_port(CLUSTER_PORT_MAX if is_cluster else 65535)
+        self.port = _free_cluster_port() if is_cluster else free_port()
         self.socket_path = self.directory / "redis.sock"
         self._password = password
         self._tls = tls
@@ -308,8 +310,18 @@ def silent_listener() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def _free_port(most: int) -> int:
-    return poll_until(lambda: (port := free_port()) <= most and port)
+def _free_cluster_port() -> int:
+    def is_free(port: int) -> bool:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    start: int = random.randrange(len(CLUSTER_PORTS))  # noqa: S311  # not the one of another test run
+    ports = [*CLUSTER_PORTS[start:], *CLUSTER_PORTS[:start]]
+    found: int = next(port for port in ports if is_free(port) and is_free(port + 10_000))
+    return found
 
 
 def _as_arguments(options: dict[str, object]) -> list[str]:

@@ -49,9 +49,7 @@ class SessionStore(Protocol):
     def create(self, record: SessionRecord) -> str:
         """Keep a new session; return its id, which the store may choose itself."""
 
-    def update(
-        self, record: SessionRecord, *, replaces: SessionRecord | None = None
-    ) -> str | None:
+    def update(self, record: SessionRecord, *, replaces: SessionRecord | None = None) -> str | None:
         """Replace a session's record; return its id, which may be new.
 
         With ``replaces`` only if that is the present record, in one step with the comparison: of

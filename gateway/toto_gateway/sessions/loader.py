@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Protocol
@@ -29,6 +30,8 @@ IN_FLIGHT_MAX = 4
 """Batches under way at once; with more, batches get smaller and the store has the same work."""
 CLOSE_SECONDS = 1.0
 POOL_THREADS = 16
+DECODED_MAX = 4096
+"""Opened tokens to remember: 30 MB if all are as long as they may be."""
 
 LoadMany = Callable[[Sequence[str]], Awaitable[list[SessionRecord | None]]]
 Waiter = asyncio.Future[SessionRecord | None]
@@ -284,6 +287,7 @@ class InlineLoader:
         self._revocations = revocations
         self._calls = calls
         self._clock = clock
+        self._decoded: OrderedDict[str, SessionRecord] = OrderedDict()
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the live session of a token, or None.
@@ -291,7 +295,7 @@ class InlineLoader:
         Raises:
             StoreUnavailable: whether it was ended cannot be found out.
         """
-        record = _live(self._tokens.decode(session_id), self._clock())
+        record = _live(self._decode(session_id), self._clock())
         if record is None:
             return None
         is_revoked = self._revocations.known(record)
@@ -302,6 +306,19 @@ class InlineLoader:
 
     async def close(self) -> None:
         """Do nothing: there is nothing of its own to close."""
+
+    def _decode(self, token: str) -> SessionRecord | None:
+        # The same token is genuine every time; to open it takes longer than the rest of a load.
+        record = self._decoded.get(token)
+        if record is not None:
+            self._decoded.move_to_end(token)
+            return record
+        record = self._tokens.decode(token)
+        if record is not None:
+            self._decoded[token] = record
+            if len(self._decoded) > DECODED_MAX:
+                self._decoded.popitem(last=False)
+        return record
 
 
 def _live(record: SessionRecord | None, now: float) -> SessionRecord | None:

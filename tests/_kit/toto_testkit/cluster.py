@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from toto._core.settings import options_of
+from toto._core.stores.settings import StoreSettings
 from toto_testkit.formats import JSON, Format, toml_text
 from toto_testkit.http import RawConnection, Response, fetch
 from toto_testkit.ports import free_port, holders
@@ -15,6 +17,7 @@ from toto_testkit.waiting import poll_until
 
 TEST_APP_DIRECTORY = REPOSITORY / "tests" / "_kit"
 TEST_METHODS = "toto_test_app.methods"
+STORE_OPTIONS = {option.name for option in options_of(StoreSettings)}
 PIDS_VARIABLE = "TEST_APP_PIDS"  # the sample methods write the ids of their workers there
 
 
@@ -41,7 +44,7 @@ class Cluster:
     def __post_init__(self) -> None:
         self.pids_directory.mkdir()
         conf = self.directory / "gw.conf"
-        conf.write_text(toml_text(self.options))
+        conf.write_text(toml_text({**self._database(), **self.options}))
         self.command = Command(
             [
                 command_path("toto-gateway"),
@@ -73,6 +76,11 @@ class Cluster:
         traceback: TracebackType | None,
     ) -> None:
         self.command.stop()
+
+    def _database(self) -> Mapping[str, str]:
+        # Most tests know no users; without a database a cluster starts in half the time.
+        is_wanted = any(name in STORE_OPTIONS for name in self.options)
+        return {} if is_wanted or self.environment or self.arguments else {"database": "none"}
 
     @property
     def url(self) -> str:

@@ -6,16 +6,18 @@ from typing import Any
 
 from toto._core.failure import Failure
 from toto._core.formats.errors import MalformedBody
+from toto._core.stores.record import unpack
 from toto._wire.constants import Policy
+from toto._wire.messages import SessionInfo
 from toto.handler import Request as HandlerRequest
 from toto.invocation import take_session_id
 from toto_gateway.authentication import NOBODY, Authenticator, Caller
-from toto_gateway.credentials import possible_credential, presented_credential
+from toto_gateway.credentials import header_credential, possible_credential, presented_credential
 from toto_gateway.decoding import BatchCall, SingleCall
 from toto_gateway.request import Request
 from toto_gateway.sessions.cookies import SessionCookie
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "nested_refusal"]
 
 
 class Admission:
@@ -54,7 +56,7 @@ class Admission:
                 return caller.refusal(policy) or caller
         if not session_id and not policy:
             return NOBODY
-        caller = await self._authenticator.authenticate(request, session_id)
+        caller = await self._by_credential(request, session_id)
         return caller.refusal(policy) or caller
 
     async def admit_batch(
@@ -65,7 +67,7 @@ class Admission:
         The request is authenticated once; only a member that names its own session is another's.
         """
         credential = presented_credential(request, self._cookie)
-        caller = await self._authenticator.authenticate(request, credential)
+        caller = await self._by_credential(request, credential)
         named: dict[str, Caller] = {}  # each is authenticated once, or its nonce would be used up
         admitted: dict[str, Caller | Failure] = {}
         for key, member in batch.members.items():
@@ -86,6 +88,12 @@ class Admission:
             admitted[key] = own.refusal(policy) or own
         return caller, admitted
 
+    async def _by_credential(self, request: Request, session_id: str) -> Caller:
+        caller = await self._authenticator.authenticate(request, session_id)
+        if self._cookie is None or header_credential(request) or caller.record is None:
+            return caller
+        return replace(caller, info=caller.info._replace(is_cookie=True))
+
     async def _by_parameter(self, request: Request, session_id: str) -> Caller:
         caller = await self._authenticator.authenticate(request, session_id)
         return replace(caller, is_by_parameter=True)
@@ -98,3 +106,18 @@ class Admission:
             return possible_credential(take_session_id(self._read_parameters(shown)))
         except MalformedBody as error:
             return Failure.malformed(str(error))
+
+
+def nested_refusal(session: SessionInfo, policy: int) -> Failure | None:
+    """Return why a method may not call another one with this session, or None.
+
+    Where the parameters may hold another session's id, or the session could not be checked, the
+    other method's own decorator decides.
+    """
+    if not policy & Policy.USER or policy & Policy.PARAMETER or session.error:
+        return None
+    try:
+        record = unpack(session.packed, session.session_id) if session.packed else None
+    except ValueError:
+        record = None
+    return Caller(session, record).refusal(policy)

@@ -21,12 +21,13 @@ from toto._core.startup import StartupError, run_startup_function
 from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import Stores, open_stores
 from toto._core.supervisor import EXIT_STARTUP
-from toto_gateway.admission import Admission
+from toto_gateway.admission import Admission, nested_refusal
 from toto_gateway.authentication import Authenticator
 from toto_gateway.batch_sessions import BatchSessions
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.links import WorkerLinks
+from toto_gateway.dispatch.nested import NestedCalls
 from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import CorsPolicy
 from toto_gateway.http.front import CallFront, FrontState
@@ -72,6 +73,12 @@ def make_server(
     pool = DispatchClient(
         lambda listener: WorkerLinks(
             addresses[index], addresses=addresses, stores=stores_fingerprint, listener=listener
+        ),
+        lambda pool: NestedCalls(
+            pool,
+            formats.msgpack,
+            nested_refusal,
+            timeout_seconds=settings.request_timeout,
         ),
         loop=asyncio.get_running_loop(),
         queue_max=settings.queue_max,

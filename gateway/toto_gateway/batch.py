@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from toto._core.failure import Failure
 from toto._core.formats.format import Format
-from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES, Mode
+from toto._wire.constants import Mode
 from toto_gateway.batch_sessions import MemberSession
+from toto_gateway.dispatch.gathering import gather_answer
 from toto_gateway.dispatch.pending import CallRequest
-from toto_gateway.dispatch.replies import Answer, ByteBudget, CallPool, Piece, Reply
+from toto_gateway.dispatch.replies import ByteBudget, CallPool, Reply
 
 __all__ = ["MemberAnswer", "run_batch"]
 
@@ -65,49 +66,10 @@ async def _answer_of(
 ) -> MemberAnswer | Failure:
     if isinstance(outcome, Failure):
         return outcome
-    return await _envelope_of(outcome, body_format, budget)
-
-
-async def _envelope_of(
-    reply: Reply, body_format: Format, budget: ByteBudget
-) -> MemberAnswer | Failure:
-    event = await reply.next()
-    if isinstance(event, Failure):
-        return event
-    if isinstance(event, Answer):
-        if event.head.mode == Mode.RAW:
-            return Failure.raw_in_batch()
-        return _member_answer(event, event.body)
-    if event.head.mode == Mode.RAW:  # type: ignore[union-attr]  # a stream begins with its start
+    answer = await gather_answer(outcome, body_format, budget)
+    if isinstance(answer, Failure):
+        return answer
+    if answer.head.mode == Mode.RAW:
         return Failure.raw_in_batch()
-    return await _gather_items(reply, body_format, budget)
-
-
-async def _gather_items(
-    reply: Reply, body_format: Format, budget: ByteBudget
-) -> MemberAnswer | Failure:
-    """Return the envelope whose result is the list of a generator's items."""
-    items: list[bytes] = []
-    parts: list[bytes] = []
-    uncredited = 0
-    while isinstance(event := await reply.next(), Piece):
-        parts.append(event.payload)
-        uncredited += event.cost
-        if not budget.take(event.cost):
-            return Failure.response_too_large(RESPONSE_BYTES_MAX)
-        if not event.more:
-            items.append(b"".join(parts))
-            parts.clear()
-        if uncredited >= STREAM_WINDOW_BYTES // 2:
-            reply.credit(uncredited)
-            uncredited = 0
-    if isinstance(event, Answer):
-        return _member_answer(event, event.body if event.code else body_format.join_list(items))
-    if isinstance(event, Failure):
-        return event
-    raise TypeError("a stream begins twice")
-
-
-def _member_answer(answer: Answer, document: bytes) -> MemberAnswer:
     head = answer.head
-    return MemberAnswer(document, MemberSession(head.session, head.is_session_ended))
+    return MemberAnswer(answer.body, MemberSession(head.session, head.is_session_ended))

@@ -148,6 +148,7 @@ def _worker_arguments(settings: GatewaySettings, worker_address: str) -> list[st
         f"--workers={settings.workers}",
         f"--threads={settings.threads}",
         f"--app-dir={settings.app_dir}",
+        f"--event-init-module={settings.event_init_module}",
         f"--graceful-timeout={settings.graceful_timeout}",
         "--debug" if settings.debug else "--no-debug",
     ]

@@ -13,6 +13,7 @@ from toto.exceptions import ERROR_NOT_AUTHORIZED
 from toto_gateway.admission import Admission
 from toto_gateway.authentication import Caller
 from toto_gateway.batch import run_batch
+from toto_gateway.batch_hooks import BatchHooks
 from toto_gateway.batch_sessions import BatchSessions
 from toto_gateway.decoding import BatchCall, Decoder, RequestRefused, SingleCall
 from toto_gateway.dispatch.pending import CallRequest
@@ -202,6 +203,16 @@ class Pipeline:
     async def _answer_batch(
         self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
     ) -> None:
+        hooks = BatchHooks(request, timeout_seconds=self._settings.request_timeout_seconds)
+        hooks.begin()
+        try:
+            await self._run_batch(request, batch, responder, headers)
+        finally:
+            hooks.end()
+
+    async def _run_batch(
+        self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
+    ) -> None:
         body_format, request_id = batch.body_format, request.request_id
         caller, admitted = await self._admission.admit_batch(request, batch)
         calls: list[tuple[str, CallRequest | Failure]] = []
@@ -303,7 +314,8 @@ class Pipeline:
 
 
 def _content_type(head: Head, body_format: Format) -> str:
-    return head.content_type if head.mode == Mode.RAW else body_format.content_type
+    # A method may have chosen the format of its answer, too.
+    return head.content_type or body_format.content_type
 
 
 def _is_event_stream_reconnect(request: Request) -> bool:

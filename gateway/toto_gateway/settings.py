@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
+from toto._core.event_settings import check_event_init_module
 from toto._core.settings import Secret, SettingsError, option
 from toto._core.stores.settings import StoreSettings, check_store_settings
 from toto_gateway.http.client_address import ClientAddress
@@ -77,6 +78,13 @@ class GatewaySettings(StoreSettings):
         Path("."),
         kind=kinds.path(),
         help="Folder put first on the import path of local workers.",
+    )
+    event_init_module: str = option(
+        "",
+        kind=kinds.text(),
+        help="Module such as `myapp.on_events`, whose `invoke(event_manager)` runs once in every "
+        "local worker before it serves, to register handlers of events.",
+        default_help="none",
     )
     worker_address: str = option(
         "",
@@ -205,6 +213,7 @@ def check_gateway_settings(settings: GatewaySettings) -> None:
     if settings.workers and not os.path.isdir(settings.app_dir):
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")
     check_store_settings(settings)
+    check_event_init_module(settings.event_init_module)
     _check_allow_origin(settings.allow_origin)
     try:
         ClientAddress(settings.trusted_proxies)

@@ -15,6 +15,7 @@ from toto._core.stores.lifetimes import Lifetimes
 from toto._core.stores.passwords import Passwords, hash_new, id_taken, require_text, wrong_login
 from toto._core.stores.record import SESSION_ID_LENGTH_MAX, SessionRecord
 from toto._core.stores.session_observer import SessionObserver
+from toto._core.stores.session_stores import session_store_of
 from toto._core.stores.settings import StoreSettings
 from toto._core.stores.store import (
     RESERVED_PROPERTIES,
@@ -87,12 +88,12 @@ class DBConnection:
         user's sessions outlast a change of the password, unless it has ``remove_user(user_id)``.
         """
         self._session_cache = session_cache
-        self.session_store = self._chosen_store()
+        self._choose_session_store()
 
     def set_account_store(self, store: AccountStore) -> None:
         """Keep accounts elsewhere than in the database; sessions and counters stay there."""
         self.accounts = store
-        self.session_store = self._chosen_store()
+        self._choose_session_store()
 
     # -- accounts
 
@@ -288,6 +289,11 @@ class DBConnection:
         )
         return found[0]
 
+    @property
+    def is_exchanging(self) -> bool:
+        """Whether ``update_record`` compares and writes in one step; not in an own cache."""
+        return not isinstance(self.session_store, CacheSessionStore)
+
     def update_record(
         self, record: SessionRecord, *, replaces: SessionRecord | None = None
     ) -> str | None:
@@ -313,21 +319,13 @@ class DBConnection:
 
     # -- parts
 
-    def _chosen_store(self) -> SessionStore:
-        cache = self._session_cache
-        if cache is None:
-            return self._database.sessions
-        if not isinstance(cache, ClientCache):
-            return CacheSessionStore(cache, self._clock)
-        # Without a database nobody knows of ended tokens, except an account store set in code.
-        has_database = self._settings.database != "none"
-        has_accounts = has_database or self.accounts is not self._database.accounts
-        return ClientSessionStore(
-            cache,
-            self.accounts if has_accounts else None,
-            self.counters if has_database else None,
+    def _choose_session_store(self) -> None:
+        self.session_store = session_store_of(
+            self._database,
+            self.accounts,
+            self._session_cache,
             self._settings,
-            self._clock,
+            clock=self._clock,
             call=self._call,
         )
 
@@ -396,5 +394,5 @@ class DBConnection:
         except StoreUnavailable:
             logger.warning("a session could not be renewed: the session store is away")
             return False
-        session.mark_saved(replace(renewed, session_id=session_id))
+        session.rebase(replace(renewed, session_id=session_id))
         return True

@@ -1,186 +1,54 @@
 """What ``invoke(handler, parameters)`` is given: the request, and the ways to answer it."""
 
-import inspect
 import operator
-import re
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-from urllib.parse import parse_qs
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from toto._core.answer_headers import cookie_line, cookie_of, header_name, header_value
+from toto._core.hooks import HookedHandler
+from toto._core.request import Request
 
 if TYPE_CHECKING:
+    from toto._core.ports import HandlerPorts
     from toto.dbconnection import DBConnection
     from toto.session import TotoSession
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_FIELD_VALUE = re.compile(r"[\x20-\x7e\xa0-\xff\t]{1,16384}")
-# Text of RFC 9110, 5.5: visible Latin-1, spaces and tabs.
-
-__all__ = [
-    "BatchHandlerProxy",
-    "HmacHandlers",
-    "Request",
-    "ResponsePort",
-    "SessionPort",
-    "TotoHandler",
-]
+__all__ = ["BatchHandlerProxy", "Request", "TotoHandler"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The HTTP request behind a call.
-
-    For a member of a batch ``body`` is the member's own document, not the whole batch.
-    """
-
-    verb: str
-    uri: str
-    """Path and query as the client sent them."""
-    headers: Mapping[str, str]
-    """By lower-case name; repeated headers are joined by a comma."""
-    body: bytes
-    remote_ip: str
-    content_type: str
-    """The format of the request, parameters of the type included; empty if none was given."""
-
-    @property
-    def path(self) -> str:
-        """The URI up to the question mark."""
-        return self.uri.partition("?")[0]
-
-    @property
-    def query(self) -> dict[str, list[str]]:
-        """The query's arguments, percent-decoded, each as the list of its values."""
-        return parse_qs(self.uri.partition("?")[2], keep_blank_values=True)
-
-
-class ResponsePort(Protocol):
-    """Where a handler's answers go; the worker provides it. Any thread may call it."""
-
-    def respond(self, result: Any, error: BaseException | None) -> None:
-        """End the call with a result or an error."""
-
-    def respond_raw(self, body: bytes, content_type: str, *, finish: bool) -> Awaitable[None]:
-        """Send bytes, and end the call if ``finish``."""
-
-    def set_status(self, status: int) -> None:
-        """Choose the HTTP status of the answer."""
-
-    def set_header(self, name: str, value: str) -> None:
-        """Set a header of the answer, replacing earlier ones of the name."""
-
-    def add_header(self, name: str, value: str) -> None:
-        """Add a header to the answer."""
-
-    def error_info(self, error: BaseException) -> dict[str, Any]:
-        """Return the error object the client gets for an exception."""
-
-    @property
-    def is_cancelled(self) -> bool:
-        """True when nobody waits for the answer any more."""
-
-    @property
-    def has_ended(self) -> bool:
-        """True once the call has been answered."""
-
-
-class SessionPort(Protocol):
-    """Where a handler's session comes from; the worker provides it. It may block on a database."""
-
-    @property
-    def session(self) -> "TotoSession | None":
-        """The session the method has asked for or made."""
-
-    @session.setter
-    def session(self, session: "TotoSession | None") -> None: ...
-
-    @property
-    def connection(self) -> "DBConnection":
-        """The accounts and sessions of this worker."""
-
-    def retrieve(self, session_id: str | None) -> "TotoSession | None":
-        """Return the caller's session, or that of another id."""
-
-    def create(self, user_id: str | None, password: str | None, verify: bool) -> "TotoSession":
-        """Make a session; one of a user ends the session the call came with."""
-
-
-@dataclass(frozen=True, slots=True)
-class HmacHandlers:
-    """What an application put in the place of the built-in signatures; None keeps those."""
-
-    request: "Callable[[TotoSession, Request, Mapping[str, str]], Any] | None" = None
-    response: "Callable[[TotoSession, bytes], str] | None" = None
-
-
-class TotoHandler:
+class TotoHandler(HookedHandler):
     """The handle on one call, passed to ``invoke`` as its first argument.
 
     The worker makes one for every call. Answering may happen in any thread; the first answer
     counts, a later one is dropped with a log line at debug level.
     """
 
-    hmac_handlers: ClassVar[HmacHandlers] = HmacHandlers()
-    """Set by the startup function, before the process serves."""
-
     def __init__(
         self,
         request: Request,
-        port: ResponsePort,
-        sessions: SessionPort,
+        ports: "HandlerPorts",
         *,
         request_id: str,
-        response_type: str,
         deadline: float,
+        close_hook: "Callable[[], None] | None" = None,
     ) -> None:
         self.request = request
         self.request_id = request_id
         """Names the HTTP request in the logs of gateway and worker (header ``x-request-id``)."""
         self.transaction_id = uuid.uuid4()
         """Names this call; each member of a batch has its own."""
-        self.response_type = response_type
-        """Content type the result is encoded in, for instance ``application/json``."""
         self.deadline = deadline
         """``time.monotonic()`` after which nobody waits for the answer."""
         self.headers_only = request.verb == "HEAD"
         """True when no body will be sent, so that a method may save itself the work."""
-        self._port = port
-        self._sessions = sessions
-
-    # -- instrumentation
-
-    @classmethod
-    def set_hmac_handler(
-        cls, handler: "Callable[[TotoSession, Request, Mapping[str, str]], Any]"
-    ) -> None:
-        """Replace the check of request signatures (option ``hmac_enabled``).
-
-        Args:
-            handler: called as ``handler(session, request, headers)`` in the gateway, before the
-                call is forwarded; it must not block. It returns if the signature is right, and
-                else raises ``TotoException(ERROR_INVALID_HMAC, ...)`` or returns False. The body
-                is the whole body received; header names are lower-case.
-
-        Raises:
-            TypeError: for a coroutine function, whose answer would come too late.
-        """
-        _refuse_coroutine(handler)
-        TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, request=handler)
-
-    @classmethod
-    def set_response_hmac_handler(cls, handler: "Callable[[TotoSession, bytes], str]") -> None:
-        """Replace the signature of responses (option ``hmac_enabled``).
-
-        Args:
-            handler: called as ``handler(session, response_body)`` in the gateway; what it returns
-                is sent as ``x-toto-hmac``. It must not block.
-
-        Raises:
-            TypeError: for a coroutine function.
-        """
-        _refuse_coroutine(handler)
-        TotoHandler.hmac_handlers = replace(TotoHandler.hmac_handlers, response=handler)
+        self._response = ports.response
+        self._sessions = ports.sessions
+        self._calls = ports.calls
+        self._close_hook = close_hook
+        self._event_signatures: list[Any] = []
 
     # -- sessions
 
@@ -237,18 +105,127 @@ class TotoHandler:
         """
         return self._sessions.create(user_id, password, verify_password)
 
+    # -- other methods
+
+    def call(self, method: str, parameters: Any = None) -> Awaitable[Any]:
+        """Call another method and await its result, in a coroutine.
+
+        The call goes through the gateway to any worker that serves the method. It has this call's
+        session, deadline and request, and ends with it; a method that streams gives the list of
+        its items. A session that it made (a login) becomes this call's.
+
+        Args:
+            method: its name, such as ``"account.login"``.
+            parameters: what msgpack can carry; None stands for no parameters.
+
+        Returns:
+            An awaitable of the result.
+
+        Raises:
+            TotoException: what the method raised, with its code and value; or that it is unknown
+                (1001), was refused (1004, 1103, 1104), was lost (1105), took too long (1106), or
+                that calls are nested too deeply or the parameters cannot be encoded (1000).
+            RuntimeError: no event loop runs here (a plain function takes ``call_sync``), or this
+                call has been answered.
+        """
+        return self._calls.call(method, parameters)
+
+    def call_sync(self, method: str, parameters: Any = None) -> Any:
+        """Call another method and wait for its result, in a plain function or a generator.
+
+        While it waits, the call that it makes may run in its place: a worker with a single thread
+        can call itself.
+
+        Args:
+            method: as for ``call``.
+            parameters: as for ``call``.
+
+        Raises:
+            TotoException: as ``call`` does.
+            RuntimeError: on an event loop, which must not wait.
+        """
+        return self._calls.call_sync(method, parameters)
+
+    # -- events
+
+    def register_event_handler(
+        self,
+        event_name: str,
+        handler: Callable[[Any], Any],
+        run_on_main_loop: bool = True,
+        deregister_on_finish: bool = False,
+    ) -> Any:
+        """Have a function called with an event's arguments, once, while this call is open.
+
+        Args:
+            event_name: what ``EventManager.instance().send`` names.
+            handler: called as ``handler(args)``; it is not called once this call has ended.
+            run_on_main_loop: run it on the worker's event loop; False runs it in a thread.
+            deregister_on_finish: forget it when this call ends. Otherwise it is forgotten when
+                the event next comes.
+
+        Returns:
+            A signature for ``deregister_event_handler``.
+        """
+        from toto.events import EventManager  # most workers know no events
+
+        signature = EventManager.instance().register_handler(
+            event_name, handler, run_on_main_loop=run_on_main_loop, request_handler=self
+        )
+        if deregister_on_finish:
+            self._event_signatures.append(signature)
+        return signature
+
+    def deregister_event_handler(self, sig: Any) -> None:
+        """Forget a function that ``register_event_handler`` returned ``sig`` for; a second time
+        does nothing."""
+        from toto.events import EventManager
+
+        EventManager.instance().remove_handler(sig)
+        if sig in self._event_signatures:
+            self._event_signatures.remove(sig)
+
+    def on_finish(self) -> None:
+        """The call has ended: forget its event handlers. The worker calls it."""
+        while self._event_signatures:
+            self.deregister_event_handler(self._event_signatures[-1])
+
+    def on_connection_close(self) -> None:
+        """The client has gone while the method runs or is parked. The worker calls it, once.
+
+        It calls the function ``on_connection_close(handler)`` of the method's module.
+        """
+        hook, self._close_hook = self._close_hook, None
+        if hook is not None:
+            hook()
+
     # -- the answer
+
+    @property
+    def response_type(self) -> str:
+        """Content type the result is encoded in, for instance ``application/json``.
+
+        It can be set to another format's, and to any type for the bytes of a ``raw_response``.
+
+        Raises:
+            ValueError: when HTTP does not allow the text.
+        """
+        return self._response.response_type
+
+    @response_type.setter
+    def response_type(self, content_type: str) -> None:
+        self._response.response_type = header_value(content_type)
 
     @property
     def cancelled(self) -> bool:
         """True when the gateway has given the call up, because the client has gone or the deadline
         has passed: a long method should stop. A stream that has begun has no deadline."""
-        return self._port.is_cancelled
+        return self._response.is_cancelled
 
     @property
     def finished(self) -> bool:
         """True once the call has been answered."""
-        return self._port.has_ended
+        return self._response.has_ended
 
     def respond(
         self,
@@ -266,7 +243,7 @@ class TotoHandler:
             allow_async: accepted for Toto's sake and ignored.
         """
         del batch_results, allow_async
-        self._port.respond(result, error)
+        self._response.respond(result, error)
 
     def respond_raw(
         self, body: bytes | str, content_type: str, finish: bool = True
@@ -280,14 +257,14 @@ class TotoHandler:
                 the client is slow; a coroutine may await what is returned, to the same effect.
         """
         data = body.encode() if isinstance(body, str) else bytes(body)
-        return self._port.respond_raw(data, _header_value(content_type), finish=finish)
+        return self._response.respond_raw(data, header_value(content_type), finish=finish)
 
     def set_status(self, status: int) -> None:
         """Choose the HTTP status of the answer, 200 to 599."""
         number = operator.index(status)
         if not 200 <= number <= 599:
             raise ValueError(f"not an HTTP status: {number}")
-        self._port.set_status(int(number))
+        self._response.set_status(int(number))
 
     def set_header(self, name: str, value: str) -> None:
         """Set a header of the answer, replacing earlier ones of that name.
@@ -296,21 +273,67 @@ class TotoHandler:
             ValueError: when HTTP does not allow the name or the value (Latin-1 text without
                 control characters), or all headers together exceed 16 KiB.
         """
-        self._port.set_header(_header_name(name), _header_value(value))
+        self._response.set_header(header_name(name), header_value(value))
 
     def add_header(self, name: str, value: str) -> None:
         """Add a header to the answer, beside earlier ones of that name; raises as set_header."""
-        self._port.add_header(_header_name(name), _header_value(value))
+        self._response.add_header(header_name(name), header_value(value))
 
-    def redirect(self, url: str, permanent: bool = False) -> None:
-        """Answer by sending the client to another address."""
-        self._port.set_status(301 if permanent else 302)
-        self.set_header("Location", url)
-        self.respond_raw(b"", "text/plain; charset=utf-8")
+    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
+        """Answer by sending the client to another address.
+
+        Args:
+            url: the address, absolute or relative.
+            permanent: answer 301 instead of 302.
+            status: another status, 300 to 399.
+        """
+        number = operator.index(status) if status else 301 if permanent else 302
+        if not 300 <= number <= 399:
+            raise ValueError(f"not a redirecting HTTP status: {number}")
+        self._response.redirect(header_value(url), number)
+
+    def get_cookie(self, name: str, default: str | None = None) -> str | None:
+        """Return a cookie of the request, or ``default``."""
+        value = cookie_of(self.request.headers.get("cookie", ""), name)
+        return default if value is None else value
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        domain: str | None = None,
+        expires: float | datetime | None = None,
+        path: str = "/",
+        expires_days: float | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Set a cookie of the answer; the parameters are those of Tornado.
+
+        Args:
+            name: a name that HTTP allows.
+            value: text without control characters.
+            domain: the domain and its subdomains get it; without one, this host alone.
+            expires: when it ends, as seconds since the epoch or a datetime (UTC if it is naive).
+            path: below which it is sent back.
+            expires_days: in how many days it ends, unless ``expires`` says when.
+            attributes: others, such as ``max_age`` (seconds), ``secure``, ``httponly``,
+                ``samesite``.
+
+        Raises:
+            ValueError: for a name, value or attribute that is not allowed.
+        """
+        if expires is None and expires_days is not None:
+            expires = time.time() + expires_days * 86_400
+        given = {"domain": domain, "expires": expires, "path": path, **attributes}
+        self._response.add_header("Set-Cookie", cookie_line(name, value, given))
+
+    def clear_cookie(self, name: str, path: str = "/", domain: str | None = None) -> None:
+        """Have the client forget a cookie, which was set with this path and domain."""
+        self.set_cookie(name, "", domain, expires=0.0, path=path, max_age=0)
 
     def error_info(self, error: BaseException) -> dict[str, Any]:
         """Return the error object a client gets for ``error``: code and value."""
-        return self._port.error_info(error)
+        return self._response.error_info(error)
 
 
 class BatchHandlerProxy:
@@ -343,21 +366,3 @@ class BatchHandlerProxy:
     ) -> None:
         """Answer this member of the batch."""
         self.handler.respond(result, error, allow_async=allow_async)
-
-
-def _refuse_coroutine(handler: object) -> None:
-    if inspect.iscoroutinefunction(handler):
-        raise TypeError("an hmac handler must be a plain function, not async")
-
-
-def _header_name(name: object) -> str:
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise ValueError(f"not a header name: {name!a}"[:100])
-    return name
-
-
-def _header_value(value: object) -> str:
-    text = str(value) if isinstance(value, str | int | float) else ""
-    if not _FIELD_VALUE.fullmatch(text):
-        raise ValueError(f"not a header value: {value!a}"[:100])
-    return text

@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 import msgpack
 
+from toto._core.stores.changes import apply_changes, bring_up_to, changes_between
 from toto._core.stores.dictionary_like import MISSING, DictionaryLike
 from toto._core.stores.passwords import wrong_login
 from toto._core.stores.record import SessionRecord, generate_session_id
+from toto._core.stores.saving import Records, save_change
 from toto._core.stores.serializer import Serializing, read_state
 from toto._core.stores.session_fields import check_session_fields
 from toto._core.stores.store import RESERVED_PROPERTIES
@@ -24,14 +26,8 @@ __all__ = ["SessionDatabase", "TotoAccount", "TotoSession", "TotoSessionCache", 
 logger = logging.getLogger("toto.session")
 
 
-class SessionDatabase(Protocol):
+class SessionDatabase(Records, Protocol):
     """What sessions and accounts need of a ``DBConnection``."""
-
-    def load_record(self, session_id: str) -> SessionRecord | None:
-        """Return a live session's record."""
-
-    def update_record(self, record: SessionRecord) -> str | None:
-        """Replace a session's record; return its id, or None when the session has ended."""
 
     def load_properties(self, user_id: str, names: Sequence[str]) -> dict[str, Any] | None:
         """Return properties of an account, or None when there is no such account."""
@@ -159,7 +155,13 @@ class TotoSession(DictionaryLike, Serializing):
         return self.record().as_data()
 
     def save(self) -> None:
-        """Keep the session's variables. A cache that chooses ids may change ``session_id``.
+        """Keep what was changed in the session since it was loaded, or saved last.
+
+        What others have saved meanwhile stays, and is in the session afterwards; of a variable
+        that both have changed, the value of this call. (For a counter that is not enough: count
+        with an atomic operation of a store of your own.) With a ``TotoSessionCache`` the last of
+        two that save at the same moment may undo the other's. A cache that chooses ids may change
+        ``session_id``.
 
         Raises:
             TotoException: the session has ended meanwhile (1007), a variable cannot be serialised
@@ -170,16 +172,20 @@ class TotoSession(DictionaryLike, Serializing):
             return
         record = self.record()
         if self._session_cache is not None:
-            session_id: str | None = (
-                self._session_cache.store_session(record.as_data()) or record.session_id
+            session_id = self._session_cache.store_session(record.as_data())
+            saved: SessionRecord | None = replace(
+                record, session_id=session_id or record.session_id
             )
         elif self._db is not None:
-            session_id = self._db.update_record(record)
+            saved = self._saved(self._db, record)
         else:
             raise _has_no_store()
-        if session_id is None:
+        if saved is None:
             raise TotoException(ERROR_INVALID_SESSION_ID, "The session has ended.")
-        self.mark_saved(replace(record, session_id=session_id))
+        if saved == replace(record, session_id=saved.session_id):
+            self.mark_saved(saved)
+        else:
+            self.rebase(saved)
 
     def refresh(self) -> None:
         """Load the session again; unsaved changes are lost.
@@ -217,19 +223,11 @@ class TotoSession(DictionaryLike, Serializing):
     def changes(self) -> bytes:
         """Return what differs from the variables as loaded, for ``apply_changes``.
 
-        Values are compared as they are serialised, so that changes within a list are found. Empty
-        when nothing has changed.
+        Changes within a list are found. Empty when nothing has changed.
         """
         if self._variables is None or self._dumped() == self._loaded.state:
             return b""
-        now, before = self._variables, read_state(self._loaded.state)
-        changed = {
-            name: value
-            for name, value in now.items()
-            if name not in before or self.dumps(value) != self.dumps(before[name])
-        }
-        removed = [name for name in before if name not in now]
-        return self.dumps({"set": changed, "removed": removed}) if changed or removed else b""
+        return changes_between(read_state(self._loaded.state), self._variables)
 
     def loaded_record(self) -> SessionRecord:
         """Return the record as it was loaded or saved last. Internal."""
@@ -239,6 +237,36 @@ class TotoSession(DictionaryLike, Serializing):
         """Take note that the store holds this record now. Internal."""
         self._loaded = record
         self.session_id, self.expires = record.session_id, record.expires
+
+    def rebase(self, record: SessionRecord) -> None:
+        """Go on from a newer record, with what was changed here and not saved. Internal."""
+        changes, before = self.changes(), self._loaded
+        self.mark_saved(record)
+        for name in ("user_id", "created", "key"):
+            if getattr(self, name) == getattr(before, name):
+                setattr(self, name, getattr(record, name))
+        if self._variables is not None:
+            bring_up_to(self._variables, read_state(apply_changes(record.state, [changes])))
+
+    def _saved(self, database: SessionDatabase, record: SessionRecord) -> SessionRecord | None:
+        loaded = self._loaded
+        if record.session_id != loaded.session_id:
+            # A method has set another id: there is nothing of that session to go on from.
+            session_id = database.update_record(record)
+            return None if session_id is None else replace(record, session_id=session_id)
+        fields = {
+            name: getattr(record, name)
+            for name in ("user_id", "created", "expires", "key")
+            if getattr(record, name) != getattr(loaded, name)
+        }
+
+        def change(present: SessionRecord) -> SessionRecord:
+            if present is loaded:
+                return record
+            state = apply_changes(present.state, [self.changes()])
+            return replace(present, **fields, state=state)
+
+        return save_change(database, loaded, change)
 
     def _cached(self, cache: TotoSessionCache) -> SessionRecord | None:
         data = cache.load_session(self.session_id)
@@ -341,26 +369,6 @@ class TotoAccount(DictionaryLike):
 
     def _present(self) -> dict[Any, Any]:
         return {name: value for name, value in self._properties.items() if value is not None}
-
-
-def apply_changes(state: bytes, changes: Sequence[bytes]) -> bytes:
-    """Apply what ``TotoSession.changes`` returned, in this order, to a serialised state.
-
-    Returns:
-        The new state, serialised.
-
-    Raises:
-        TotoException: something cannot be read or serialised (1000).
-    """
-    diffs = [read_state(diff) for diff in changes if diff]
-    if not diffs:
-        return state
-    variables = read_state(state)
-    for diff in diffs:
-        for name in diff["removed"]:
-            variables.pop(name, None)
-        variables.update(diff["set"])
-    return TotoSession.dumps(variables) if variables else b""
 
 
 def _fingerprint(value: Any) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from toto._core.hooks import HmacHandlers
 from toto._core.request_signatures import RequestSignatures
 from toto._core.signing import sign_v2
 from toto._core.stores.record import SessionRecord, unpack
@@ -23,7 +24,7 @@ from toto.exceptions import (
     ERROR_UNAVAILABLE,
     TotoException,
 )
-from toto.handler import HmacHandlers, TotoHandler
+from toto.handler import TotoHandler
 from toto_gateway.authentication import Authenticator, Caller
 from toto_gateway.request import Request
 

@@ -12,6 +12,7 @@ ALLOWED = {
     (Q, CallEvent.SEND): S,
     (Q, CallEvent.ABANDON): E,
     (S, CallEvent.BOUNCE): Q,
+    (S, CallEvent.RETRY): Q,
     (S, CallEvent.CHUNK): A,
     (S, CallEvent.ITEM): T,
     (S, CallEvent.RESULT): E,

@@ -11,6 +11,8 @@ from toto._wire.codec import ProtocolError, decode, encode
 from toto._wire.constants import FRAME_BYTES_MAX, PROTOCOL_VERSION
 from toto._wire.messages import (
     KINDS,
+    Ask,
+    AskPart,
     Bounce,
     Busy,
     Bye,
@@ -19,6 +21,7 @@ from toto._wire.messages import (
     Credit,
     Decline,
     Drain,
+    Event,
     Grant,
     Head,
     Hello,
@@ -27,15 +30,19 @@ from toto._wire.messages import (
     MethodInfo,
     Part,
     Ping,
+    Publish,
     Ready,
     Refuse,
+    Reply,
     RequestInfo,
     Result,
     SessionAnswer,
     SessionInfo,
     Slots,
+    Subscribe,
     Want,
     Welcome,
+    Withdraw,
 )
 
 REQUEST = RequestInfo(
@@ -47,18 +54,27 @@ REQUEST = RequestInfo(
     "application/json",
     "json",
     None,
-    SessionInfo("sid", b"rec", 1008),
+    SessionInfo("sid", b"rec", 1008, True),
 )
 ANSWER = SessionAnswer("sid", None, 1.5, "key", 1, b"ch")
+ANSWER_BYTES = "96a3736964c0cb3ff8000000000000a36b657901c4026368"
 
 GOLDEN: list[tuple[Message, str]] = [
     (
-        Hello(b"wabc", 7, "host", (MethodInfo("a.b", 0, 3), MethodInfo("c", 1)), 2, 128, b"st"),
-        "9a020105c4047761626307a4686f73749293a3612e62000393a163010002cc80c4027374",
+        Hello(
+            b"wabc",
+            7,
+            "host",
+            (MethodInfo("a.b", 0, 3), MethodInfo("c", 1, 0, 1500)),
+            2,
+            128,
+            b"st",
+        ),
+        "9a030105c4047761626307a4686f73749294a3612e6200030094a1630100cd05dc02cc80c4027374",
     ),
-    (Ready(Slots(1, 2, 3, 4)), "940202059401020304"),
-    (Busy(Slots(0, 2, 3, 4)), "940203059400020304"),
-    (Grant(1, 9), "95020405" + "0109"),
+    (Ready(Slots(1, 2, 3, 4)), "940302059401020304"),
+    (Busy(Slots(0, 2, 3, 4)), "940303059400020304"),
+    (Grant(1, 9), "95030405" + "0109"),
     (
         Result(
             *(1, 2, True, 0),
@@ -66,29 +82,39 @@ GOLDEN: list[tuple[Message, str]] = [
             *(Slots(1, 0, 9, 0), 3, 44),
         ),
         (
-            "9b0205050102c3009601ccc9a9696d6167652f706e679192a161a162"
+            "9b0305050102c3009601ccc9a9696d6167652f706e679192a161a162"
             "96a3736964c0cb3ff8000000000000a36b657901c4026368c39401000900032c"
         ),
     ),
-    (Result(1, 2, False, 1000, None, None, 0, 0), "9b020505" + "0102c2cd03e8c0c00000"),
-    (Item(1, 2, 3, True, None), "98020605" + "010203c3c0"),
-    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96020705" + "01029400000100"),
-    (Bye(False), "94020805c2"),
-    (Welcome(("ipc:///a",), 262144), "95022005" + "91a86970633a2f2f2f61ce00040000"),
+    (Result(1, 2, False, 1000, None, None, 0, 0), "9b030505" + "0102c2cd03e8c0c00000"),
+    (Item(1, 2, 3, True, None), "98030605" + "010203c3c0"),
+    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96030705" + "01029400000100"),
+    (Bye(False), "94030805c2"),
     (
-        Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST),
-        "9b022105" + "0102a3612e6200cd75300005" + "99a27231a4504f5354a22f6d9192a4486f7374a168"
-        "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0"
-        "93a3736964c403726563cd03f0",
+        Ask(7, 1, 2, "a.b", 9, SessionInfo("s", b"r")),
+        "99030905" + "070102a3612e6209" + "94a173c4017200c2",
     ),
-    (Part(1, 2), "950222050102"),
-    (Cancel(1, 2, True), "960223050102c3"),
-    (Credit(1, 2, 65536), "96022405" + "0102ce00010000"),
-    (Want(0, 3), "95022505" + "0003"),
-    (Decline(9), "9402260509"),
-    (Drain(), "93022705"),
-    (Ping(), "93022805"),
-    (Refuse("no"), "94022905a26e6f"),
+    (AskPart(7), "94030a0507"),
+    (Withdraw(7), "94030b0507"),
+    (Subscribe(("e", "f")), "94030c05" + "92a165a166"),
+    (Publish("e", False), "95030d05" + "a165c2"),
+    (Welcome(("ipc:///a",), 262144), "95032005" + "91a86970633a2f2f2f61ce00040000"),
+    (
+        Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST, True),
+        "9c032105" + "0102a3612e6200cd75300005" + "9aa27231a4504f5354a22f6d9192a4486f7374a168"
+        "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0"
+        "94a3736964c403726563cd03f0c3" + "c2" + "c3",
+    ),
+    (Part(1, 2), "950322050102"),
+    (Cancel(1, 2, True), "960323050102c3"),
+    (Credit(1, 2, 65536), "96032405" + "0102ce00010000"),
+    (Want(0, 3), "95032505" + "0003"),
+    (Decline(9), "9403260509"),
+    (Drain(), "93032705"),
+    (Ping(), "93032805"),
+    (Refuse("no"), "94032905a26e6f"),
+    (Reply(7, True, 1000, ANSWER, False), "98032a05" + "07c3cd03e8" + ANSWER_BYTES + "c2"),
+    (Event("e", True), "95032b05" + "a165c3"),
 ]
 
 counters = st.integers(0, 2**63 - 1)
@@ -115,12 +141,19 @@ heads = st.builds(
     st.none() | answers,
     st.booleans(),
 )
-sessions = st.builds(SessionInfo, texts, blobs, counters)
+sessions = st.builds(SessionInfo, texts, blobs, counters, st.booleans())
 requests = st.builds(
-    RequestInfo, texts, texts, texts, headers, texts, texts, texts, st.none() | texts, sessions
+    RequestInfo,
+    *(texts, texts, texts),
+    headers,
+    *(texts, texts, texts),
+    st.none() | texts,
+    sessions,
+    st.booleans(),
 )
-policies = st.integers(0, 15)
-methods = st.lists(st.builds(MethodInfo, texts, lanes, policies), max_size=4).map(tuple)
+event_names = st.text(min_size=1, max_size=20)
+policies = st.integers(0, 31)
+methods = st.lists(st.builds(MethodInfo, texts, lanes, policies, counters), max_size=4).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, blobs, counters, texts, methods, counters, counters, blobs),
     st.builds(Ready, slots),
@@ -140,8 +173,20 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Item, counters, counters, counters, st.booleans(), st.none() | heads),
     st.builds(Bounce, counters, counters, slots),
     st.builds(Bye, st.booleans()),
+    st.builds(Ask, counters, counters, counters, texts, counters, sessions),
+    st.builds(AskPart, counters),
+    st.builds(Withdraw, counters),
+    st.builds(Subscribe, st.lists(event_names, max_size=3).map(tuple)),
+    st.builds(Publish, event_names, st.booleans()),
+    st.builds(Reply, counters, st.booleans(), counters, st.none() | answers, st.booleans()),
+    st.builds(Event, event_names, st.booleans()),
     st.builds(Welcome, st.lists(texts, max_size=3).map(tuple), counters),
-    st.builds(Call, counters, counters, texts, lanes, counters, counters, counters, requests),
+    st.builds(
+        Call,
+        *(counters, counters, texts, lanes, counters, counters, counters),
+        requests,
+        st.booleans(),
+    ),
     st.builds(Part, counters, counters),
     st.builds(Cancel, counters, counters, st.booleans()),
     st.builds(Credit, counters, counters, counters),
@@ -239,10 +284,13 @@ V = PROTOCOL_VERSION
             "unknown mode",
         ),
         (
-            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 16]], 1, 1, b""]),
+            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 32, 0]], 1, 1, b""]),
             "unknown policy",
         ),
-        (msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, []]), "expected a method name"),
+        (
+            msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, [], False]),
+            "expected a method name",
+        ),
         (msgpack.packb([V, 41, 5, b"no"]), "expected text"),
         (msgpack.packb({"a": 1}), "not a header frame"),
         (b"\x91" * 2000 + b"\xc0", "not a header frame"),

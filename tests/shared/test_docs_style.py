@@ -20,7 +20,7 @@ from toto_gateway.settings import GatewaySettings
 from toto_gateway.streaming.response import PATIENCE_SECONDS
 from toto_testkit.documents import Block, ShellCommand, blocks_of, is_printed
 from toto_testkit.processes import REPOSITORY
-from toto_worker.response import HEAD_BYTES_MAX
+from toto_worker.answers import HEAD_BYTES_MAX
 from toto_worker.settings import WorkerSettings
 
 README = REPOSITORY / "README.md"

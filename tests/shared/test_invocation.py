@@ -18,7 +18,7 @@ from toto.invocation import (
     optionally_authenticated,
     requires,
 )
-from toto_worker.methods import MethodKind, kind_of, policy_of
+from toto_worker.methods import MethodKind, kind_of, traits_of
 
 ANN = SimpleNamespace(session_id="s-ann", user_id="ann")
 GUEST = SimpleNamespace(session_id="s-guest", user_id=None)
@@ -159,7 +159,9 @@ def test_decorators_work_in_any_order(order: tuple[str, ...]) -> None:
     assert kind_of(decorated) is (
         MethodKind.ASYNCHRONOUS if "asynchronous" in order else MethodKind.FUNCTION
     )
-    assert policy_of(decorated) == (Policy.SESSION | Policy.USER if needs_user else Policy.NONE)
+    assert traits_of(decorated).policy == (
+        Policy.SESSION | Policy.USER if needs_user else Policy.NONE
+    )
     assert decorated(Handler({None: ANN}), {"a": 1})[1] == expected
     if "requires" in order:
         assert refusal(decorated, Handler({None: ANN}), {}) == ERROR_MISSING_PARAMS
@@ -182,5 +184,5 @@ def test_the_policy_tells_what_the_decorator_does(decorator: Any, policy: Policy
 
     async def invoke(handler: Any, parameters: Any) -> None: ...
 
-    assert policy_of(decorator(invoke)) == policy
+    assert traits_of(decorator(invoke)).policy == policy
     assert kind_of(decorator(invoke)) is MethodKind.COROUTINE

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from toto._core.hooks import HmacHandlers
 from toto._core.request_signatures import RequestSignatures
 from toto._core.stores.record import pack
 from toto._wire.constants import Origin, Policy
 from toto._wire.messages import RequestInfo, SessionAnswer, SessionInfo
 from toto.exceptions import ERROR_INVALID_HMAC, ERROR_INVALID_SESSION_ID, ERROR_UNAVAILABLE
-from toto.handler import HmacHandlers
 from toto.session import apply_changes
 from toto_testkit.calling import calling, login
 from toto_testkit.memory_world import World, refusal

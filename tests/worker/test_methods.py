@@ -10,7 +10,7 @@ import tornado.gen
 
 from toto._wire.constants import Lane
 from toto.invocation import asynchronous
-from toto_worker.methods import Method, MethodKind, MethodTable, first_doc_line, kind_of
+from toto_worker.methods import Method, MethodKind, MethodTable, doc_of, kind_of
 
 
 def function(handler: Any, parameters: Any) -> Any:
@@ -169,7 +169,7 @@ def test_endless_wrapping_ends() -> None:
     invoke.__wrapped__ = invoke  # type: ignore[attr-defined]  # as a faulty decorator does
 
     assert kind_of(invoke) is MethodKind.FUNCTION
-    assert first_doc_line(invoke) == ""
+    assert doc_of(invoke) == ""
 
 
 def test_lanes() -> None:
@@ -183,8 +183,8 @@ def test_lanes() -> None:
     }
 
 
-def test_first_doc_line() -> None:
-    """The line comes from the first layer with a docstring, trimmed."""
+def test_doc_of() -> None:
+    """The text comes from the first layer with a docstring, without its indentation."""
 
     def documented(handler: Any, parameters: Any) -> None:
         """
@@ -196,12 +196,12 @@ def test_first_doc_line() -> None:
     def blank(handler: Any, parameters: Any) -> None:
         """ """
 
-    assert first_doc_line(documented) == "Say hello."
-    assert first_doc_line(passing_on(documented)) == "Say hello."
-    assert first_doc_line(functools.partial(documented, None)) == "Say hello."
-    assert first_doc_line(Service()) == "A service."
-    assert first_doc_line(blank) == ""
-    assert first_doc_line(function) == ""
+    assert doc_of(documented) == "Say hello.\n\nMore words."
+    assert doc_of(passing_on(documented)).startswith("Say hello.\n")
+    assert doc_of(functools.partial(documented, None)).startswith("Say hello.\n")
+    assert doc_of(Service()) == "A service."
+    assert doc_of(blank) == ""
+    assert doc_of(function) == ""
 
 
 def test_table_is_a_sorted_mapping() -> None:

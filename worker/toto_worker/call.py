@@ -28,7 +28,7 @@ class WorkerCall:
     """
 
     __slots__ = (
-        "_cancel_hook",
+        "_cancel_hooks",
         "_chunks",
         "_closes_window",
         "_lock",
@@ -63,7 +63,7 @@ class WorkerCall:
         self._missing = message.size - len(payload)
         self._lock = threading.Lock()
         self._closes_window = True
-        self._cancel_hook: Callable[[], None] | None = None
+        self._cancel_hooks: list[Callable[[], None]] = []
         if self._missing < 0:
             raise ProtocolError("more body than announced")
 
@@ -96,22 +96,23 @@ class WorkerCall:
                 return
             self.is_cancelled = True
             self.is_client_gone = is_client_gone
-            hook, self._cancel_hook = self._cancel_hook, None
+            hooks, self._cancel_hooks = self._cancel_hooks, []
             closes_window = self._closes_window
         if closes_window:
             self.window.close()
-        if hook is not None:
+        for hook in hooks:
             hook()
 
     def on_cancel(self, hook: Callable[[], None], *, closes_window: bool = True) -> None:
         """Call ``hook`` (in the canceller's thread) when the call is cancelled, or now if it is.
 
-        ``closes_window`` false: the hook alone stops the call. A second signal would interrupt the
-        clean-up that the first one has set going.
+        Several hooks are called in the order in which they came. ``closes_window`` false: this
+        hook stops the call. A second signal would interrupt the clean-up that the first one has
+        set going.
         """
         with self._lock:
-            self._closes_window = closes_window
+            self._closes_window = self._closes_window and closes_window
             if not self.is_cancelled:
-                self._cancel_hook = hook
+                self._cancel_hooks.append(hook)
                 return
         hook()

@@ -17,6 +17,7 @@ from toto._wire.messages import (
     Credit,
     Decline,
     Drain,
+    Event,
     Grant,
     Head,
     Item,
@@ -25,11 +26,14 @@ from toto._wire.messages import (
     Ping,
     Ready,
     Refuse,
+    Reply,
     Result,
     Want,
     Welcome,
 )
+from toto_worker.asks import AskTable
 from toto_worker.call import WorkerCall
+from toto_worker.event_desk import EventDesk
 from toto_worker.gateway_link import GatewayLink, LinkState
 from toto_worker.slots import (
     Action,
@@ -74,6 +78,8 @@ class CallDesk:
         self._calls: dict[SlotCall[GatewayLink], WorkerCall] = {}
         self._started: set[SlotCall[GatewayLink]] = set()
         self._siblings: dict[str, tuple[str, ...]] = {}
+        self.asks = AskTable()
+        self.events = EventDesk()
 
     # -- from gateways
 
@@ -86,12 +92,8 @@ class CallDesk:
             _log.warning("bad message from the gateway at %s: %s", link.endpoint, error)
 
     def _on_message(self, link: GatewayLink, epoch: int, message: Message, payload: bytes) -> None:
-        if isinstance(message, Welcome):
-            self._on_welcome(link, epoch, message)
-            return
-        if isinstance(message, Refuse):
-            _log.error("the gateway at %s refuses this worker: %s", link.endpoint, message.reason)
-            link.state = LinkState.REFUSED
+        if isinstance(message, Welcome | Refuse):
+            self._on_handshake(link, epoch, message)
             return
         if epoch != link.epoch or not link.is_live:
             return
@@ -104,6 +106,10 @@ class CallDesk:
                     self._on_call_news(call, message, payload)
             case Want() | Decline() | Drain():
                 self._on_slot_news(link, message)
+            case Reply():
+                self.asks.on_reply(link, message, payload)
+            case Event():
+                self.events.on_event(link, message, payload)
             case Ping():
                 pass
             case _:
@@ -130,7 +136,11 @@ class CallDesk:
         else:
             link.state = LinkState.DRAINED
 
-    def _on_welcome(self, link: GatewayLink, epoch: int, message: Welcome) -> None:
+    def _on_handshake(self, link: GatewayLink, epoch: int, message: Welcome | Refuse) -> None:
+        if isinstance(message, Refuse):
+            _log.error("the gateway at %s refuses this worker: %s", link.endpoint, message.reason)
+            link.state = LinkState.REFUSED
+            return
         if link.is_live and link.epoch == epoch:
             return
         if link.is_live:
@@ -141,12 +151,15 @@ class CallDesk:
         link.state = LinkState.LIVE
         self._siblings[link.endpoint] = message.addresses
         _log.info("connected to the gateway at %s", link.endpoint)
+        self.events.link_up(link)
         self._perform(self._slots.link_up(link))
 
     def _on_call(self, link: GatewayLink, message: Call, payload: bytes) -> None:
         window = CreditWindow(link.window_bytes, self._loop)
         call = WorkerCall(link, link.epoch, message, payload, window)
-        slot = SlotCall(link, message.lane, message.method, message.ticket)
+        slot = SlotCall(
+            link, message.lane, message.method, message.ticket, is_extra=message.is_extra
+        )
         call.slot = slot
         self._calls[slot] = call
         link.calls[message.call] = call
@@ -169,6 +182,8 @@ class CallDesk:
     def link_down(self, link: GatewayLink) -> None:
         """The gateway is gone: nobody waits for its calls any more."""
         self.cancel_link(link)
+        self.asks.link_down(link)
+        self.events.link_down(link)
         link.calls.clear()
         self._perform(self._slots.link_down(link, self._clock()))
 

@@ -10,22 +10,22 @@ import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
 from typing import Any
 
 from toto._core.failure import Failure
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import REQUEST_ID
-from toto._core.parameters import decode_parameters
 from toto._core.stores.guard import DaemonThreads, Job
 from toto._core.stores.store import StoreUnavailable
-from toto._wire.constants import Lane
-from toto._wire.messages import Call
-from toto.handler import BatchHandlerProxy, Request, TotoHandler
+from toto._core.traits import NO_TRAITS
+from toto._wire.constants import Lane, Policy
+from toto_worker.answers import AnswerEncoder
+from toto_worker.asking import CallAsker
 from toto_worker.call import WorkerCall
 from toto_worker.methods import Method, MethodKind, MethodTable
 from toto_worker.response import CallResponse
-from toto_worker.sessions import CallSessions, SessionServices
+from toto_worker.runs import Run, make_run
+from toto_worker.sessions import SessionServices
 from toto_worker.transport import Transport
 from toto_worker.window import CallCancelled
 
@@ -33,21 +33,9 @@ __all__ = ["Executor"]
 
 _log = logging.getLogger("toto.method")
 
+SESSION_POLICIES = Policy.SESSION | Policy.CREATES
 PREPARING_THREADS = 4
 """Sessions that coroutines on the loop wait for at once; a store answers within milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    call: WorkerCall
-    method: Method
-    handler: TotoHandler | BatchHandlerProxy
-    response: CallResponse
-    sessions: CallSessions
-
-    @property
-    def request_id(self) -> str:
-        return self.call.message.request.request_id
 
 
 class Executor:
@@ -78,7 +66,7 @@ class Executor:
         self._loop = loop
         self._debug = debug
         self._transport: Transport | None = None
-        self._queue: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         # Not the loop's own threads: methods may keep those busy for as long as they like.
         self._preparing = DaemonThreads(PREPARING_THREADS, "toto-session")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,22 +93,36 @@ class Executor:
             raise RuntimeError("the executor has not been started")
         message = call.message
         method = self._methods.get(message.method)
-        body_format = self._formats.by_name(message.request.body_format) or self._formats.json
         sessions = self._session_services.for_call(message.request, call.body())
-        response = CallResponse(
-            call, self._transport, body_format, sessions, loop=self._loop, debug=self._debug
+        encoder = AnswerEncoder(
+            message.method,
+            message.request,
+            self._formats,
+            NO_TRAITS if method is None else method.traits,
+            sessions,
+            debug=self._debug,
         )
+        response = CallResponse(call, self._transport, encoder, loop=self._loop)
         failure = _reason_not_to_start(call, method)
         if failure is not None or method is None:
             response.refuse(failure or Failure.invalid_method(message.method))
             response.close(0)
             return
-        handler = _make_handler(call, response, sessions, body_format.content_type)
-        run = _Run(call, method, handler, response, sessions)
-        if message.lane == Lane.THREAD:
-            self._queue.put(run)
-        else:
+        asker = CallAsker(call, self._transport, response, sessions, self._formats, loop=self._loop)
+        self._begin(make_run(call, method, response, sessions, asker, self._formats))
+
+    def _begin(self, run: Run) -> None:
+        message = run.call.message
+        if message.lane != Lane.THREAD:
             self._loop.call_soon_threadsafe(self._start_task, run)
+        elif message.is_extra:
+            # Beside the fixed threads: one of them waits for this call.
+            work = threading.Thread(
+                target=self._run_beside, args=(run,), name="toto-method-extra", daemon=True
+            )
+            work.start()
+        else:
+            self._queue.put(run)
 
     # -- threads
 
@@ -130,17 +132,20 @@ class Executor:
         while (run := self._queue.get()) is not None:
             self._run_in_thread(run)
 
-    def _run_in_thread(self, run: _Run) -> None:
+    def _run_beside(self, run: Run) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._run_in_thread(run)
+
+    def _run_in_thread(self, run: Run) -> None:
         REQUEST_ID.set(run.request_id)
         started = time.perf_counter_ns()
-        hook = run.method.on_connection_close
-        if hook is not None:
+        if run.method.on_connection_close is not None:
             run.call.on_cancel(lambda: self._call_close_hook(run))
         try:
+            run.begin()
             if run.call.is_cancelled:
                 raise CallCancelled
-            parameters = decode_parameters(run.handler.request, self._formats)
-            result = run.method.invoke(run.handler, parameters)
+            result = run.method.invoke(run.handler, run.parameters())
             if inspect.isgenerator(result):
                 _stream(result, run)
             elif inspect.isawaitable(result):
@@ -152,7 +157,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
             _report(error, run)
         finally:
-            run.response.close(_microseconds_since(started))
+            run.end(_microseconds_since(started))
             REQUEST_ID.set("")
 
     def _await_from_thread(self, awaitable: Any, call: WorkerCall) -> Any:
@@ -165,23 +170,24 @@ class Executor:
 
     # -- the event loop
 
-    def _start_task(self, run: _Run) -> None:
+    def _start_task(self, run: Run) -> None:
         task = self._loop.create_task(self._run_on_loop(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         run.call.on_cancel(lambda: self._cancel_task(run, task), closes_window=False)
 
-    def _cancel_task(self, run: _Run, task: asyncio.Task[None]) -> None:
+    def _cancel_task(self, run: Run, task: asyncio.Task[None]) -> None:
         if run.method.on_connection_close is not None:
             self._call_close_hook(run)
         self._loop.call_soon_threadsafe(task.cancel)
 
-    async def _run_on_loop(self, run: _Run) -> None:
+    async def _run_on_loop(self, run: Run) -> None:
         REQUEST_ID.set(run.request_id)
         started = time.perf_counter_ns()
         try:
-            parameters = decode_parameters(run.handler.request, self._formats)
-            if run.method.policy:
+            run.begin()
+            parameters = run.parameters()
+            if run.method.traits.policy & SESSION_POLICIES:
                 # The decorators may need the database, for which the loop must not wait.
                 await self._prepare(run)
             result = run.method.invoke(run.handler, parameters)
@@ -199,9 +205,9 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  # the edge: methods may raise anything
             _report(error, run)
         finally:
-            run.response.close(_microseconds_since(started))
+            run.end(_microseconds_since(started))
 
-    async def _prepare(self, run: _Run) -> None:
+    async def _prepare(self, run: Run) -> None:
         ended: asyncio.Future[None] = self._loop.create_future()
 
         def set_ended() -> None:
@@ -213,30 +219,25 @@ class Executor:
                 self._loop.call_soon_threadsafe(set_ended)
 
         context = contextvars.copy_context()  # log lines of the thread name the request as well
-        job = Job(lambda: context.run(run.sessions.prepare, run.method.policy), wake)
+        job = Job(lambda: context.run(run.sessions.prepare, run.method.traits.policy), wake)
         if not self._preparing.run(job):
             raise StoreUnavailable
         await ended
         job.outcome()
 
-    def _call_close_hook(self, run: _Run) -> None:
+    def _call_close_hook(self, run: Run) -> None:
         """Call the module's ``on_connection_close``, on the loop as Toto did, once."""
         if run.response.has_ended or not run.call.is_client_gone:
             return
 
         def call_hook() -> None:
-            hook = run.method.on_connection_close
             REQUEST_ID.set(run.request_id)
-            try:
-                if hook is not None:
-                    hook(run.handler)
-            except BaseException:  # noqa: BLE001  # the edge: it is the user's code
-                _log.exception("on_connection_close of %s failed", run.method.name)
+            run.handler.on_connection_close()
 
         self._loop.call_soon_threadsafe(call_hook)
 
 
-def _report(error: BaseException, run: _Run) -> None:
+def _report(error: BaseException, run: Run) -> None:
     """Make the exception the call's answer; if even that fails, the answer is a plain 1000."""
     try:
         run.response.fail(error)
@@ -248,7 +249,7 @@ def _cancel(future: concurrent.futures.Future[Any]) -> None:
     future.cancel()
 
 
-async def _settle(result: Any, run: _Run) -> None:
+async def _settle(result: Any, run: Run) -> None:
     """A method on the loop is through: answer with its result, or wait for its own answer."""
     await run.response.flush()
     if result is None and run.method.kind is MethodKind.ASYNCHRONOUS:
@@ -258,7 +259,7 @@ async def _settle(result: Any, run: _Run) -> None:
         run.response.complete(result)
 
 
-def _stream(generator: Generator[Any, Any, Any], run: _Run) -> None:
+def _stream(generator: Generator[Any, Any, Any], run: Run) -> None:
     try:
         for item in generator:
             if run.call.is_cancelled:
@@ -269,7 +270,7 @@ def _stream(generator: Generator[Any, Any, Any], run: _Run) -> None:
         generator.close()
 
 
-async def _stream_async(generator: AsyncGenerator[Any, Any], run: _Run) -> None:
+async def _stream_async(generator: AsyncGenerator[Any, Any], run: Run) -> None:
     try:
         async for item in generator:
             await run.response.send_item_async(item)
@@ -278,7 +279,7 @@ async def _stream_async(generator: AsyncGenerator[Any, Any], run: _Run) -> None:
         await generator.aclose()
 
 
-async def _stream_on_loop(generator: Generator[Any, Any, Any], run: _Run) -> None:
+async def _stream_on_loop(generator: Generator[Any, Any, Any], run: Run) -> None:
     try:
         for item in generator:
             await run.response.send_item_async(item)
@@ -293,27 +294,6 @@ def _reason_not_to_start(call: WorkerCall, method: Method | None) -> Failure | N
     if time.monotonic() >= call.deadline:
         return Failure.deadline()
     return None
-
-
-def _make_handler(
-    call: WorkerCall, response: CallResponse, sessions: CallSessions, response_type: str
-) -> TotoHandler | BatchHandlerProxy:
-    message: Call = call.message
-    info = message.request
-    headers: dict[str, str] = {}
-    for name, value in info.headers:
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    request = Request(info.verb, info.uri, headers, call.body(), info.remote_ip, info.content_type)
-    handler = TotoHandler(
-        request,
-        response,
-        sessions,
-        request_id=info.request_id,
-        response_type=response_type,
-        deadline=call.deadline,
-    )
-    return handler if info.batch_key is None else BatchHandlerProxy(handler, info.batch_key)
 
 
 def _microseconds_since(started_nanoseconds: int) -> int:

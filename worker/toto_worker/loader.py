@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeGuard
 
-from toto_worker.methods import Method, MethodTable, first_doc_line, kind_of, policy_of
+from toto._core.parameter_type import UnsupportedType
+from toto._core.typed_parameters import parameters_of, typed
+from toto_worker.methods import Method, MethodTable, doc_of, kind_of, traits_of
 
 __all__ = ["LoadError", "load_methods"]
 
@@ -70,7 +72,8 @@ def load_methods(
             it needs may be missing from this worker's host.
 
     Raises:
-        LoadError: a module cannot be imported, or there is no method.
+        LoadError: a module cannot be imported, the parameters of a method are of a type that
+            cannot be decoded, or there is no method.
     """
 
     def is_selected(name: str) -> bool:
@@ -154,16 +157,23 @@ class _Walk:
         if fault:
             _log.warning("method %s (module %s) is skipped: %s", name, module.__name__, fault)
             return
+        converting = typed(invoke)
+        try:
+            parameters = parameters_of(converting)
+        except UnsupportedType as error:
+            message = f"Method {name} (module {module.__name__}): parameters of type {error}"
+            raise LoadError(message, module=module.__name__) from error
         on_connection_close = vars(module).get("on_connection_close")
         self.methods.append(
             Method(
                 name=name,
                 kind=kind_of(invoke),
-                invoke=invoke,
+                invoke=invoke if parameters is None else converting,
                 module=module.__name__,
                 on_connection_close=on_connection_close if callable(on_connection_close) else None,
-                doc=first_doc_line(invoke),
-                policy=policy_of(invoke),
+                doc=doc_of(invoke),
+                traits=traits_of(invoke),
+                parameters=parameters,
             )
         )
 

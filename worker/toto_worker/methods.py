@@ -8,16 +8,17 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
-from toto._wire.constants import Lane, Policy
-from toto.invocation import ASYNCHRONOUS_ATTRIBUTE, POLICY_ATTRIBUTE
+from toto._core.layers import layers_of
+from toto._core.parameter_type import ParameterType
+from toto._core.traits import NO_TRAITS, Traits, own_traits
+from toto._wire.constants import Lane
 
-__all__ = ["Method", "MethodKind", "MethodTable", "first_doc_line", "kind_of", "policy_of"]
+__all__ = ["Method", "MethodKind", "MethodTable", "doc_of", "kind_of", "traits_of"]
 
 _TORNADO_ATTRIBUTE = "__tornado_coroutine__"
-_LAYERS_MAX = 100
 
 
 class MethodKind(StrEnum):
@@ -42,7 +43,7 @@ class Method:
     """One method: the name clients call, and what runs then.
 
     ``module`` is the module that owns the functions; for a re-export it differs from the name.
-    ``doc`` is the first line of the docstring, or an empty string.
+    ``doc`` is the docstring of ``invoke``, its indentation removed, or an empty string.
     """
 
     name: str
@@ -51,7 +52,9 @@ class Method:
     module: str
     on_connection_close: Callable[..., Any] | None = None
     doc: str = ""
-    policy: Policy = Policy.NONE
+    traits: Traits = NO_TRAITS
+    parameters: ParameterType | None = None
+    """What ``invoke`` turns the client's parameters into; None = nothing else."""
 
 
 class MethodTable(Mapping[str, Method]):
@@ -85,51 +88,30 @@ def kind_of(invoke: Callable[..., Any]) -> MethodKind:
     that runs a coroutine to its end itself has to drop its ``__wrapped__`` attribute.
     """
     is_asynchronous = False
-    for layer in _layers(invoke):
+    for layer in layers_of(invoke):
         kind = _own_kind(layer)
         if kind is not None:
             return kind
-        is_asynchronous = is_asynchronous or _is_marked(layer, ASYNCHRONOUS_ATTRIBUTE)
+        is_asynchronous = is_asynchronous or own_traits(layer).is_asynchronous
     return MethodKind.ASYNCHRONOUS if is_asynchronous else MethodKind.FUNCTION
 
 
-def policy_of(invoke: Callable[..., Any]) -> Policy:
-    """Return what the decorators of ``invoke`` say of its caller's session."""
-    policy = Policy.NONE
-    for layer in _layers(invoke):
-        said = getattr(layer, POLICY_ATTRIBUTE, None)
-        if isinstance(said, Policy):
-            policy |= said
-    return policy
+def traits_of(invoke: Callable[..., Any]) -> Traits:
+    """Return what all decorators of ``invoke`` say together; the outermost counts most."""
+    traits = NO_TRAITS
+    for layer in layers_of(invoke):
+        traits = traits.over(own_traits(layer))
+    return traits
 
 
-def first_doc_line(invoke: Callable[..., Any]) -> str:
-    """Return the first line of the docstring of ``invoke``, or an empty string."""
-    for layer in _layers(invoke):
+def doc_of(invoke: Callable[..., Any]) -> str:
+    """Return the docstring of ``invoke`` without its indentation, or an empty string."""
+    for layer in layers_of(invoke):
         doc = getattr(layer, "__doc__", None)
         # the docstring of a partial object is the one of functools.partial
         if isinstance(doc, str) and doc.strip() and not isinstance(layer, functools.partial):
-            return inspect.cleandoc(doc).splitlines()[0].rstrip()
+            return inspect.cleandoc(doc).strip()
     return ""
-
-
-def _layers(invoke: object) -> Iterator[object]:
-    """Yield ``invoke`` and what it wraps, outermost first."""
-    layer: object = invoke
-    # bounded, because an object may answer every attribute, __wrapped__ too, with a new object
-    for _ in range(_LAYERS_MAX):
-        yield layer
-        if isinstance(layer, functools.partial):
-            layer = layer.func
-            continue
-        call = getattr(type(layer), "__call__", None)  # noqa: B004  # the function, not a test
-        wrapped = getattr(layer, "__wrapped__", None)
-        if isinstance(call, FunctionType):
-            yield call
-            wrapped = getattr(call, "__wrapped__", None) if wrapped is None else wrapped
-        if wrapped is None:
-            return
-        layer = wrapped
 
 
 def _own_kind(layer: object) -> MethodKind | None:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import logging
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import open_stores
 from toto._core.supervisor import EXIT_STARTUP
 from toto._wire.messages import MethodInfo
+from toto.events import EventManager
+from toto_worker.event_init import run_event_init_module
+from toto_worker.event_link import EventLink
 from toto_worker.executor import Executor
 from toto_worker.loader import LoadError, load_methods
 from toto_worker.sessions import SessionServices
@@ -25,7 +29,7 @@ from toto_worker.settings import WorkerSettings
 from toto_worker.transport import Transport, TransportSettings
 
 if TYPE_CHECKING:
-    from toto_worker.methods import MethodTable
+    from toto_worker.methods import Method, MethodTable
 
 __all__ = ["WorkerProcess", "run_worker_process"]
 
@@ -76,10 +80,7 @@ class WorkerProcess:
         transport = Transport(
             TransportSettings(
                 endpoints=settings.connect,
-                methods=tuple(
-                    MethodInfo(method.name, method.kind.lane, method.policy)
-                    for method in self._methods.values()
-                ),
+                methods=tuple(_announced(method) for method in self._methods.values()),
                 threads=settings.threads,
                 loop_slots=settings.coroutines,
                 stores=store_fingerprint(settings),
@@ -90,11 +91,14 @@ class WorkerProcess:
             parent_pipe=parent_pipe,
             orphan_seconds=settings.graceful_timeout + 2 * CANCEL_SECONDS,
         )
+        events = EventManager.instance()
+        events.attach(EventLink(transport.desk.events, transport.post), loop)
         executor.start(transport)
         transport.start()
         await stop.wait()
         await self._drain(loop, transport)
         executor.stop()
+        events.detach()
         await loop.run_in_executor(None, transport.stop)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, transport: Transport) -> None:
@@ -111,6 +115,12 @@ class WorkerProcess:
                     await drained.wait()
             except TimeoutError:
                 _log.warning("calls do not end; leaving without them")
+
+
+def _announced(method: "Method") -> MethodInfo:
+    traits = method.traits
+    milliseconds = math.ceil(traits.timeout_seconds * 1000)
+    return MethodInfo(method.name, method.kind.lane, traits.policy, milliseconds)
 
 
 def run_worker_process(settings: WorkerSettings, name: str, context: ChildContext) -> int:
@@ -134,6 +144,9 @@ def run_worker_process(settings: WorkerSettings, name: str, context: ChildContex
     try:
         run_startup_function(
             settings.startup_function, app_dir=settings.app_dir, db_connection=stores.connection
+        )
+        run_event_init_module(
+            settings.event_init_module, app_dir=settings.app_dir, manager=EventManager.instance()
         )
     except StartupError as error:
         sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
-from toto._core.stores.record import SessionRecord, unpack
+from toto._core.stores.record import SessionRecord, pack, unpack
 from toto._core.stores.session_fields import check_session_fields
 from toto._wire.constants import Origin, Policy
-from toto._wire.messages import RequestInfo, SessionAnswer
+from toto._wire.messages import RequestInfo, SessionAnswer, SessionInfo
 from toto.exceptions import (
     ERROR_INVALID_HMAC,
     ERROR_INVALID_SESSION_ID,
@@ -139,6 +139,41 @@ class CallSessions:
         self._session = session
         return session
 
+    # -- calls of other methods
+
+    def carried(self) -> SessionInfo:
+        """Return the session that goes along when the method calls another one.
+
+        It is the session as it is stored: what the method has not saved stays with it.
+        """
+        session = self._session
+        if session is not None and not self._has_ended(session):
+            return SessionInfo(session.session_id, pack(session.loaded_record()))
+        return SessionInfo() if self._is_own_ended else self._info.session
+
+    def adopt_nested(self, answer: SessionAnswer | None, *, is_ended: bool) -> None:
+        """Take over what the other method did: its login, what it saved, or its logout.
+
+        Raises:
+            TotoException: what it sent cannot be read.
+        """
+        current = self._session or self._own
+        if is_ended and current is not None:
+            self.session_removed(current.session_id)
+        elif is_ended:
+            self._is_own_ended = True
+        if answer is None or not answer.changes:
+            return
+        try:
+            record = unpack(answer.changes, answer.session_id)
+        except ValueError:
+            raise TotoException(ERROR_INVALID_SESSION_ID, "Invalid session ID.") from None
+        if answer.origin == Origin.MADE:
+            self._session = self.connection.adopt(record)
+            self._made.append(self._session)
+        elif current is not None and not self._has_ended(current):
+            current.rebase(record)
+
     # -- SessionObserver
 
     def session_made(self, session: TotoSession) -> None:
@@ -185,10 +220,16 @@ class CallSessions:
             float(session.expires),
             session.key,
             origin=Origin.OWN if is_own else Origin.MADE if is_made else Origin.LOADED,
-            changes=self._saved if is_own else b"",
+            changes=self._told_changes(session, is_own=is_own),
         )
 
     # -- inside
+
+    def _told_changes(self, session: TotoSession, *, is_own: bool) -> bytes:
+        if self._info.is_nested:
+            # The method that made this call goes on with the session as it is now.
+            return pack(session.loaded_record())
+        return self._saved if is_own else b""
 
     def _known(self) -> list[TotoSession]:
         return self._made if self._session is None else [*self._made, self._session]

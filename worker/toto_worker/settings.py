@@ -6,6 +6,7 @@ from pathlib import Path
 
 from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
+from toto._core.event_settings import check_event_init_module
 from toto._core.settings import SettingsError, option
 from toto._core.stores.settings import StoreSettings, check_store_settings
 
@@ -66,6 +67,13 @@ class WorkerSettings(StoreSettings):
         help="Do not serve the methods that match one of these patterns.",
         default_help="none",
     )
+    event_init_module: str = option(
+        "",
+        kind=kinds.text(),
+        help="Module such as `myapp.on_events`, whose `invoke(event_manager)` runs once in every "
+        "worker process before it serves, to register handlers of events.",
+        default_help="none",
+    )
     graceful_timeout: float = option(
         30.0,
         kind=kinds.duration(),
@@ -98,5 +106,6 @@ def check_worker_settings(settings: WorkerSettings) -> None:
         except ValueError as error:
             raise SettingsError(f"connect has {address!r}, but an address must {error}") from error
     check_store_settings(settings)
+    check_event_init_module(settings.event_init_module)
     if not os.path.isdir(settings.app_dir):
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")

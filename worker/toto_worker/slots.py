@@ -41,6 +41,8 @@ class SlotCall(Generic[L]):
     method: str
     ticket: int = 0
     is_fast: bool = False
+    is_extra: bool = False
+    """It runs beside the slots: a call that holds one waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class SlotTable(Generic[L]):
         self._is_fast = is_fast
         self._peers: dict[L, _Peer] = {}
         self._running: tuple[set[SlotCall[L]], set[SlotCall[L]]] = (set(), set())
+        self._extras: set[SlotCall[L]] = set()
         self._queues: tuple[deque[SlotCall[L]], deque[SlotCall[L]]] = (deque(), deque())
         self._tickets: dict[int, _Ticket[L]] = {}
         self._last_ticket = 0
@@ -120,7 +123,7 @@ class SlotTable(Generic[L]):
     @property
     def is_idle(self) -> bool:
         """No call runs or waits."""
-        return not any(self._running) and not any(self._queues)
+        return not any(self._running) and not any(self._queues) and not self._extras
 
     def report(self, link: L) -> Slots:
         """Return what to tell a gateway, and remember that it was told."""
@@ -192,6 +195,11 @@ class SlotTable(Generic[L]):
 
     def arrive(self, call: SlotCall[L]) -> Iterator[Action[L]]:
         """A call came in: it starts, waits behind quick ones, or goes back."""
+        if call.is_extra:
+            # Even while draining: a call that runs waits for it, here or elsewhere.
+            self._extras.add(call)
+            yield StartCall(call)
+            return
         lane = call.lane
         call.is_fast = self._is_fast(call.method)
         kept = self._tickets.pop(call.ticket, None) if call.ticket else None
@@ -221,6 +229,9 @@ class SlotTable(Generic[L]):
 
     def finish(self, call: SlotCall[L], now: float) -> tuple[int, list[Action[L]]]:
         """Free a call's slot; return a ticket for its own gateway (or 0), and what else to do."""
+        if call.is_extra:
+            self._extras.discard(call)
+            return 0, []
         self._running[call.lane].discard(call)
         actions = list(self._use_free(call.lane, now))
         for action in actions:

@@ -10,8 +10,10 @@ from random import Random
 from toto._core.failure import Failure
 from toto._wire.call_state import CallEvent, CallState
 from toto._wire.codec import ProtocolError
-from toto._wire.constants import BODY_CHUNK_BYTES
+from toto._wire.constants import BODY_CHUNK_BYTES, EVENT_BYTES_MAX, Policy
 from toto._wire.messages import (
+    Ask,
+    AskPart,
     Bounce,
     Busy,
     Bye,
@@ -19,26 +21,27 @@ from toto._wire.messages import (
     Cancel,
     Credit,
     Decline,
+    Event,
     Grant,
     Item,
     Message,
     Part,
+    Publish,
     Ready,
     Result,
+    Subscribe,
     Want,
+    Withdraw,
 )
 from toto_gateway.dispatch.deadlines import Deadlines
+from toto_gateway.dispatch.events import EventRoutes
+from toto_gateway.dispatch.instructions import DeclineSlot, Instruction, SendCall, WantSlots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.links import LinkListener, Links
 from toto_gateway.dispatch.liveness import Death
+from toto_gateway.dispatch.nested import NestedCalls, NestingPool
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
-from toto_gateway.dispatch.scheduler import (
-    DeclineSlot,
-    Instruction,
-    Scheduler,
-    SendCall,
-    WantSlots,
-)
+from toto_gateway.dispatch.scheduler import Scheduler
 from toto_gateway.dispatch.workers import WorkerView
 
 __all__ = ["DispatchClient"]
@@ -64,6 +67,7 @@ class DispatchClient:
 
     Args:
         make_links: makes the connections to workers; is given this client as their listener.
+        make_nested: makes what runs the calls that methods make; is given this client as its pool.
         loop: the running event loop; its clock is the clock of all deadlines.
         queue_max: calls that may wait for a worker; 0 = 128 and 4 per slot.
         random: chooses among idle workers; a test gives its own to repeat a run.
@@ -72,6 +76,7 @@ class DispatchClient:
     def __init__(
         self,
         make_links: Callable[[LinkListener], Links],
+        make_nested: Callable[[NestingPool], NestedCalls],
         *,
         loop: asyncio.AbstractEventLoop,
         queue_max: int,
@@ -84,12 +89,14 @@ class DispatchClient:
             random=random or Random(),  # noqa: S311  # spreads load, guards nothing
             now=loop.time(),
         )
+        self._events = EventRoutes()
         self._call_ids = itertools.count(1)
         self._deadlines = Deadlines(loop, self._on_deadline)
         self._wants_scheduled = False
         self._wants_told = False
         self._unserved_timer: asyncio.TimerHandle | None = None
         self._links = make_links(self)
+        self._nested = make_nested(self)
 
     # -- for the pipeline
 
@@ -108,9 +115,12 @@ class DispatchClient:
     def submit(self, request: CallRequest, sink: ReplySink) -> PendingCall:
         """Start a call. Its answer, or the failure it ends with, goes to ``sink``."""
         now = self._loop.time()
-        call = PendingCall(
-            next(self._call_ids), request, sink, deadline=now + request.timeout_seconds
-        )
+        seconds = request.timeout_seconds
+        own_seconds = self._scheduler.workers.timeout_of(request.method)
+        if own_seconds:
+            is_bounded = request.parent is not None
+            seconds = min(seconds, own_seconds) if is_bounded else own_seconds
+        call = PendingCall(next(self._call_ids), request, sink, deadline=now + seconds)
         self._apply(self._scheduler.submit(call, now))
         if not call.is_ended:
             self._deadlines.add(call)
@@ -128,6 +138,16 @@ class DispatchClient:
         if call.worker is not None and not call.is_ended:
             self._links.send(call.worker.link, Credit(call.call_id, call.attempt, size))
 
+    def remaining_seconds(self, call: PendingCall) -> float | None:
+        """Return what is left of a call's time; None for a stream, which has no limit."""
+        if call.state is CallState.STREAMING:
+            return None
+        return max(0.0, call.deadline - self._loop.time())
+
+    def send(self, link: Link, message: Message, payload: bytes) -> bool:
+        """Send something to a worker; False when it cannot be reached."""
+        return self._links.send(link, message, payload)
+
     @property
     def worker_count(self) -> int:
         """Live workers."""
@@ -140,6 +160,7 @@ class DispatchClient:
 
     def close(self) -> None:
         """End all calls and close the socket; may be called twice."""
+        self._nested.close()
         self._links.close()
         self._deadlines.close()
         if self._unserved_timer is not None:
@@ -181,6 +202,7 @@ class DispatchClient:
             ticket=instruction.ticket,
             size=len(body),
             request=call.request.info,
+            is_extra=call.is_extra,
         )
         if not self._links.send(link, message, body[:BODY_CHUNK_BYTES]):
             # Nothing of it has left this process, so it is safe to give it to somebody else.
@@ -196,6 +218,7 @@ class DispatchClient:
     def _end(self, call: PendingCall, failure: Failure | None = None) -> None:
         """End a call from this side; the worker that has it is told to stop."""
         call.advance(CallEvent.ABANDON)
+        self._nested.parent_ended(call)
         self._deadlines.remove(call)
         worker = self._scheduler.abandon(call)
         call.drop_body()
@@ -230,7 +253,14 @@ class DispatchClient:
             case Bounce():
                 self._on_bounce(worker, message)
             case Bye():
+                self._events.drain(link)
                 self._scheduler.drain(worker)
+            case Subscribe():
+                self._events.subscribe(link, message.names)
+            case Publish():
+                self._on_publish(message, payload)
+            case Ask() | AskPart() | Withdraw():
+                self._nested.on_message(worker, message, payload)
             case _:
                 raise ProtocolError("a message that only gateways send")
 
@@ -240,6 +270,7 @@ class DispatchClient:
 
     def on_lost(self, link: Link, death: Death, *, is_expected: bool) -> None:
         """Fail the calls that were with the worker, at once."""
+        self._events.forget(link)
         calls = self._scheduler.lost(self._scheduler.workers.get(link), self._loop.time())
         open_calls = [call for call in calls if not call.is_ended]
         if not is_expected or open_calls:
@@ -253,11 +284,32 @@ class DispatchClient:
             )
         failure = Failure.worker_lost(exit_signal=death.exit_signal, exit_code=death.exit_code)
         for call in open_calls:
-            call.advance(CallEvent.LOST)
-            self._deadlines.remove(call)
-            call.sink.on_failure(failure)
+            self._end_lost(call, failure)
+        for call in calls:
+            self._lend(call)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
+
+    def _end_lost(self, call: PendingCall, failure: Failure) -> None:
+        self._nested.parent_ended(call)
+        call.losses += 1
+        is_unanswered = call.state is CallState.SENT
+        if is_unanswered and call.losses == 1 and self._is_idempotent(call):
+            # Once: a call that kills its workers must not go through the whole pool.
+            call.advance(CallEvent.RETRY)
+            self._scheduler.retry(call)
+            return
+        call.advance(CallEvent.LOST)
+        self._deadlines.remove(call)
+        call.sink.on_failure(failure)
+
+    def _is_idempotent(self, call: PendingCall) -> bool:
+        return bool(self.policy_of(call.request.method) & Policy.IDEMPOTENT)
+
+    def _lend(self, ended: PendingCall) -> None:
+        """A call is off its worker: another one of the same method may run in its place."""
+        if ended.request.parent is not None:
+            self._apply(self._scheduler.lend(ended.request.parent))
 
     def _on_result(self, worker: WorkerView, message: Result, payload: bytes) -> None:
         call = _call_of(worker, message.call, message.attempt)
@@ -268,11 +320,13 @@ class DispatchClient:
             if self._advance(call, event):
                 if message.final:
                     self._deadlines.remove(call)
+                    self._nested.parent_ended(call)
                 call.sink.on_chunk(message.head, payload, code=message.code, final=message.final)
         if not message.final:
             return
         if call is not None:
             self._scheduler.release(call, message.run_microseconds)
+            self._lend(call)
         if message.slots is not None:
             self._scheduler.report(worker, message.slots)
         if message.ticket and call is not None:
@@ -309,6 +363,21 @@ class DispatchClient:
         self._scheduler.report(worker, message.slots, after_bounce=True)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
+
+    def _on_publish(self, message: Publish, payload: bytes) -> None:
+        if len(payload) > EVENT_BYTES_MAX:
+            raise ProtocolError("the event is too long")
+        event = Event(message.name, message.is_broadcast)
+        if message.is_broadcast:
+            for link in self._events.subscribers(message.name):
+                self._links.send(link, event, payload)
+            return
+        while (receiver := self._events.next_subscriber(message.name)) is not None:
+            if self._links.send(receiver, event, payload):
+                return
+            # It cannot be reached and will be reported lost: the event is the next one's.
+            self._events.drain(receiver)
+            self._loop.call_soon(self._links.check, receiver)
 
     # -- calls that nobody serves
 

@@ -34,7 +34,10 @@ class CallRequest:
     body: bytes
     info: RequestInfo
     timeout_seconds: float
+    """The method's own time limit, if it has one, goes before it."""
     in_batch: bool = False
+    parent: "PendingCall | None" = None
+    """The call whose method made this one; it waits, and its time limit holds for both."""
 
 
 class PendingCall:
@@ -44,13 +47,18 @@ class PendingCall:
         "attempt",
         "call_id",
         "deadline",
+        "depth",
+        "extras",
+        "is_extra",
         "is_fast",
         "is_waiting",
         "lane",
+        "losses",
         "order",
         "request",
         "sink",
         "state",
+        "waiting_children",
         "worker",
     )
 
@@ -64,11 +72,20 @@ class PendingCall:
         self.deadline = deadline
         self.state = CallState.QUEUED
         self.attempt = 0
+        self.losses = 0
+        """How many workers were lost while they had it."""
         self.lane = 0
         self.is_fast = False
         self.is_waiting = False
         """True while it stands in a queue."""
         self.worker: WorkerView | None = None
+        self.depth: int = 0 if request.parent is None else request.parent.depth + 1
+        self.is_extra = False
+        """True while it runs beside its worker's slots, in the place of a call that waits."""
+        self.extras = 0
+        """Calls of its method that do so."""
+        self.waiting_children: list[PendingCall] = []
+        """Calls of its method that found neither a slot nor a place beside."""
 
     def advance(self, event: CallEvent) -> None:
         """Move to the state that follows ``event``.

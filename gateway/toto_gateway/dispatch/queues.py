@@ -49,6 +49,11 @@ class _Waiting:
             self._calls.popleft()
         return None
 
+    def remove(self, call: PendingCall) -> None:
+        """Remove a call from wherever it stands."""
+        self.count -= 1
+        self._calls.remove(call)
+
     def pop(self) -> PendingCall:
         """Remove and return the head; ``head`` must have returned it."""
         self.count -= 1
@@ -117,6 +122,12 @@ class Route:
             call.is_waiting = False
             self._tally.calls -= 1
             (self._batch if call.request.in_batch else self._single).abandon()
+
+    def remove(self, call: PendingCall) -> None:
+        """Take out a call that need not wait for its turn."""
+        call.is_waiting = False
+        self._tally.calls -= 1
+        (self._batch if call.request.in_batch else self._single).remove(call)
 
     def peek(self) -> PendingCall | None:
         """Return the call to run next.

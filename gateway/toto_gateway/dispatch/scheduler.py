@@ -6,7 +6,6 @@ quick methods) was chosen by simulation: with 4 gateways, 16 workers and 5 % lon
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
 
 from toto._core.failure import Failure
@@ -14,12 +13,19 @@ from toto._core.timing import MethodTimes
 from toto._wire.call_state import CallEvent
 from toto._wire.constants import LANES, Lane
 from toto._wire.messages import Slots
+from toto_gateway.dispatch.instructions import (
+    DeclineSlot,
+    Instruction,
+    Refuse,
+    SendCall,
+    WantSlots,
+)
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.pending import PendingCall
 from toto_gateway.dispatch.queues import Route, WaitingTally
 from toto_gateway.dispatch.workers import WorkerTable, WorkerView
 
-__all__ = ["DeclineSlot", "Instruction", "Refuse", "Scheduler", "SendCall", "WantSlots"]
+__all__ = ["Scheduler"]
 
 QUEUE_BASE = 128
 QUEUE_PER_SLOT = 4
@@ -28,43 +34,6 @@ ABSENCE_GRACE_SECONDS = 1.0
 AHEAD_CANDIDATES = 4
 """Workers looked at when a quick call could be sent ahead."""
 WANTS_PER_SLOT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SendCall:
-    """Send the call to the worker, using the granted ticket if it is not 0."""
-
-    worker: WorkerView
-    call: PendingCall
-    ticket: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeclineSlot:
-    """Give a granted slot back."""
-
-    worker: WorkerView
-    ticket: int
-
-
-@dataclass(frozen=True, slots=True)
-class WantSlots:
-    """Tell the worker how many calls wait for it."""
-
-    worker: WorkerView
-    lane: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """End the call with a failure."""
-
-    call: PendingCall
-    failure: Failure
-
-
-Instruction = SendCall | DeclineSlot | WantSlots | Refuse
 
 
 class Scheduler:
@@ -111,7 +80,26 @@ class Scheduler:
             if worker is not None:
                 yield self._send(worker, call, route, ticket=0)
                 return
+        beside = self._worker_beside(call, route)
+        if beside is not None:
+            yield self._send(beside, call, route, ticket=0, is_extra=True)
+            return
         route.put(call)
+        if call.request.parent is not None:
+            call.request.parent.waiting_children.append(call)
+
+    def lend(self, parent: PendingCall) -> Iterator[Instruction]:
+        """A call that ran in the place of ``parent`` is through: the next of its method's may."""
+        while parent.waiting_children and not parent.is_ended:
+            call = parent.waiting_children[0]
+            if call.is_waiting and not call.is_ended:
+                route = self._route(call.request.method)
+                worker = self._worker_beside(call, route)
+                if worker is None:
+                    return
+                route.remove(call)
+                yield self._send(worker, call, route, ticket=0, is_extra=True)
+            parent.waiting_children.pop(0)
 
     def abandon(self, call: PendingCall) -> WorkerView | None:
         """Count out a call that ended unanswered; return the worker that has it, if any."""
@@ -130,10 +118,19 @@ class Scheduler:
             return
         running = worker.fast if call.is_fast else worker.slow
         running[call.lane] -= 1
+        if call.is_extra:
+            call.is_extra = False
+            if call.request.parent is not None:
+                call.request.parent.extras -= 1
         if call.request.in_batch:
             self._route(call.request.method).batch_running -= 1
         if run_microseconds:
             self.times.of(call.request.method).add(run_microseconds)
+
+    def retry(self, call: PendingCall) -> None:
+        """The call's worker is lost, and it may be run again: it waits in its old place."""
+        call.worker = None
+        self._route(call.request.method).put(call)
 
     def bounce(self, call: PendingCall) -> None:
         """The worker handed the call back: it waits again, in its old place."""
@@ -305,6 +302,26 @@ class Scheduler:
         workers = [worker for worker in workers if self._may_go_ahead(worker, call)]
         return min(workers, key=lambda w: w.fast[route.lane], default=None)
 
+    def _worker_beside(self, call: PendingCall, route: Route) -> WorkerView | None:
+        """Return a worker that shall run the call beside its slots, or None.
+
+        A method that waits for another one leaves its slot idle. Without this rule a pool whose
+        slots are all held by such methods would stand still until their time is over. One call of
+        a thread's kind at a time may run in the place of the one that waits, so that the pool
+        never runs more than it has slots; coroutines cost little and are not counted.
+        """
+        parent = call.request.parent
+        if parent is None or (route.lane == Lane.THREAD and parent.extras):
+            return None
+        above: PendingCall | None = parent
+        while above is not None:
+            worker = above.worker
+            if worker is not None and worker.serves(call.request.method):
+                return worker
+            above = above.request.parent
+        workers = [w for group in route.groups for w in group.workers.values()]
+        return self._random.choice(workers) if workers else None
+
     def _may_go_ahead(self, worker: WorkerView, call: PendingCall) -> bool:
         ahead = self.times.of(call.request.method).ahead
         return ahead > 0 and worker.room_ahead(call.lane, ahead) > 0
@@ -320,9 +337,18 @@ class Scheduler:
         return best
 
     def _send(
-        self, worker: WorkerView, call: PendingCall, route: Route, *, ticket: int
+        self,
+        worker: WorkerView,
+        call: PendingCall,
+        route: Route,
+        *,
+        ticket: int,
+        is_extra: bool = False,
     ) -> SendCall:
         call.advance(CallEvent.SEND)
+        call.is_extra = is_extra
+        if is_extra and call.request.parent is not None:
+            call.request.parent.extras += 1
         call.attempt += 1
         call.worker = worker
         call.is_fast = self.times.of(call.request.method).is_fast
@@ -331,7 +357,7 @@ class Scheduler:
         running[call.lane] += 1
         if call.request.in_batch:
             route.batch_running += 1
-        if not ticket:
+        if not ticket and not is_extra:
             # The worker counts a call that uses a ticket on neither side: its slot was not free.
             worker.sent[call.lane] += 1
             worker.group.refresh_lane(worker, call.lane)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from toto._wire.constants import LANES
-from toto._wire.messages import Slots
+from toto._wire.messages import MethodInfo, Slots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.pending import PendingCall
 
@@ -69,6 +69,10 @@ class WorkerView:
         if in_use > self.fast[lane]:
             return 0
         return self.capacity[lane] + ahead - self.fast[lane]
+
+    def serves(self, method: str) -> bool:
+        """Tell whether it is there and serves the method, draining or not."""
+        return self.link.epoch in self.group.workers and method in self.group.lanes
 
     def take_report(self, slots: Slots) -> None:
         """Replace what is known of the free slots."""
@@ -143,7 +147,7 @@ class WorkerTable:
         self._workers: dict[int, WorkerView] = {}
         self._groups: dict[frozenset[tuple[str, int]], WorkerGroup] = {}
         self._known: dict[str, int] = {}
-        self._policies: dict[str, int] = {}
+        self._methods: dict[str, MethodInfo] = {}
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -164,7 +168,7 @@ class WorkerTable:
         worker = WorkerView(link, group)
         self._workers[link.epoch] = group.workers[link.epoch] = worker
         self._known.update(group.lanes)
-        self._policies.update((method.name, method.policy) for method in link.hello.methods)
+        self._methods.update((method.name, method) for method in link.hello.methods)
         return worker
 
     def remove(self, worker: WorkerView) -> None:
@@ -186,8 +190,14 @@ class WorkerTable:
         return self._known.get(method)
 
     def policy_of(self, method: str) -> int:
-        """Return what a method needs of its caller's session, by the worker that came last."""
-        return self._policies.get(method, 0)
+        """Return what a method asks of the gateway, by the worker that came last."""
+        info = self._methods.get(method)
+        return 0 if info is None else info.policy
+
+    def timeout_of(self, method: str) -> float:
+        """Return a method's own time limit in seconds; 0 when it has none."""
+        info = self._methods.get(method)
+        return 0.0 if info is None else info.timeout_milliseconds / 1000
 
     def groups_serving(self, method: str) -> list[WorkerGroup]:
         """Return the groups whose live workers serve ``method``."""

@@ -193,6 +193,23 @@ class Failure:
         return cls(codes.ERROR_SERVER, "A raw response cannot be part of a batch.")
 
     @classmethod
+    def raw_in_call(cls, method: str) -> "Failure":
+        """A method that another one has called answers with bytes of a content type."""
+        return cls(
+            codes.ERROR_SERVER, f"{method} gives a raw response, which a method cannot be given."
+        )
+
+    @classmethod
+    def nested_too_deep(cls, limit: int) -> "Failure":
+        """Methods call methods that call methods."""
+        return cls(codes.ERROR_SERVER, f"Methods call each other more than {limit} levels deep.")
+
+    @classmethod
+    def caller_ended(cls) -> "Failure":
+        """The call whose method asks is over, so nobody would wait for the answer."""
+        return cls(codes.ERROR_SERVER, "The call whose method made this one has ended.")
+
+    @classmethod
     def server_error(cls, request_id: str) -> "Failure":
         """Something went wrong that is not the caller's fault and not the caller's business."""
         return cls(codes.ERROR_SERVER, f"Internal server error ({request_id})")

@@ -14,7 +14,7 @@ from toto._core.formats.envelope import parameters as envelope_parameters
 from toto._core.formats.errors import MalformedBody
 from toto._core.formats.limits import FORM_FIELDS_MAX
 from toto._core.formats.registry import FormatRegistry
-from toto.handler import Request
+from toto._core.request import Request
 
 __all__ = ["decode_parameters"]
 

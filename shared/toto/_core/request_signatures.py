@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from toto._core.failure import CODE_MAX, Failure
+from toto._core.hooks import HmacHandlers, HookedHandler
+from toto._core.request import Request
 from toto._core.signing import (
     SignatureHeaders,
     Verdict,
@@ -18,7 +20,6 @@ from toto._core.signing import (
 from toto._core.stores.record import SessionRecord, session_digest
 from toto._core.stores.settings import StoreSettings
 from toto.exceptions import TotoException
-from toto.handler import HmacHandlers, Request, TotoHandler
 from toto.session import TotoSession
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class RequestSignatures:
         return cls(
             is_enabled=settings.hmac_enabled,
             scheme=settings.hmac_scheme,
-            handlers=TotoHandler.hmac_handlers,
+            handlers=HookedHandler.hmac_handlers,
         )
 
     def is_needed(self, record: SessionRecord) -> bool:

@@ -34,6 +34,8 @@ class CallEvent(IntEnum):
     """The worker or the connection to it went away."""
     ABANDON = 6
     """The gateway gave the call up: client gone, deadline, refusal, shutdown."""
+    RETRY = 7
+    """The worker went away, nothing of the answer had come, and the method may be run again."""
 
 
 TRANSITIONS: dict[CallState, dict[CallEvent, CallState]] = {
@@ -43,6 +45,7 @@ TRANSITIONS: dict[CallState, dict[CallEvent, CallState]] = {
     },
     CallState.SENT: {
         CallEvent.BOUNCE: CallState.QUEUED,
+        CallEvent.RETRY: CallState.QUEUED,
         CallEvent.CHUNK: CallState.ANSWERING,
         CallEvent.ITEM: CallState.STREAMING,
         CallEvent.RESULT: CallState.ENDED,

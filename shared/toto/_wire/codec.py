@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from toto._wire.constants import (
+    EVENT_NAME_LENGTH_MAX,
     FRAME_BYTES_MAX,
     METHOD_NAME_LENGTH_MAX,
     POLICY_MAX,
@@ -15,6 +16,8 @@ from toto._wire.constants import (
 )
 from toto._wire.messages import (
     KINDS,
+    Ask,
+    AskPart,
     Bounce,
     Busy,
     Bye,
@@ -23,6 +26,7 @@ from toto._wire.messages import (
     Credit,
     Decline,
     Drain,
+    Event,
     Grant,
     Head,
     Hello,
@@ -32,15 +36,19 @@ from toto._wire.messages import (
     Mode,
     Part,
     Ping,
+    Publish,
     Ready,
     Refuse,
+    Reply,
     RequestInfo,
     Result,
     SessionAnswer,
     SessionInfo,
     Slots,
+    Subscribe,
     Want,
     Welcome,
+    Withdraw,
 )
 
 __all__ = ["ProtocolError", "decode", "encode"]
@@ -154,6 +162,12 @@ def _name(value: Any) -> str:
     return value
 
 
+def _event_name(value: Any) -> str:
+    if type(value) is not str or not 0 < len(value) <= EVENT_NAME_LENGTH_MAX:
+        raise ProtocolError("expected the name of an event")
+    return value
+
+
 def _optional(check: Callable[[Any], _T]) -> Callable[[Any], _T | None]:
     return lambda value: None if value is None else check(value)
 
@@ -186,10 +200,16 @@ _HEADERS = _many(_record(_pair, _text, _text))
 _SLOTS = _record(Slots, _integer, _integer, _integer, _integer)
 _SESSION_ANSWER = _record(SessionAnswer, _text, _optional(_text), _time, _text, _origin, _octets)
 _HEAD = _record(Head, _mode, _status, _text, _HEADERS, _optional(_SESSION_ANSWER), _flag)
-_METHOD = _record(MethodInfo, _name, _lane, _policy)
-_SESSION = _record(SessionInfo, _text, _octets, _integer)
+_METHOD = _record(MethodInfo, _name, _lane, _policy, _integer)
+_SESSION = _record(SessionInfo, _text, _octets, _integer, _flag)
 _REQUEST = _record(
-    RequestInfo, _text, _text, _text, _HEADERS, _text, _text, _text, _optional(_text), _SESSION
+    RequestInfo,
+    *(_text, _text, _text),
+    _HEADERS,
+    *(_text, _text, _text),
+    _optional(_text),
+    _SESSION,
+    _flag,
 )
 
 _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
@@ -210,8 +230,13 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
     Item: (_integer, _integer, _integer, _flag, _optional(_HEAD)),
     Bounce: (_integer, _integer, _SLOTS),
     Bye: (_flag,),
+    Ask: (_integer, _integer, _integer, _name, _integer, _SESSION),
+    AskPart: (_integer,),
+    Withdraw: (_integer,),
+    Subscribe: (_many(_event_name),),
+    Publish: (_event_name, _flag),
     Welcome: (_many(_text), _integer),
-    Call: (_integer, _integer, _name, _lane, _integer, _integer, _integer, _REQUEST),
+    Call: (_integer, _integer, _name, _lane, _integer, _integer, _integer, _REQUEST, _flag),
     Part: (_integer, _integer),
     Cancel: (_integer, _integer, _flag),
     Credit: (_integer, _integer, _integer),
@@ -220,6 +245,8 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
     Drain: (),
     Ping: (),
     Refuse: (_text,),
+    Reply: (_integer, _flag, _integer, _optional(_SESSION_ANSWER), _flag),
+    Event: (_event_name, _flag),
 }
 
 _LAYOUTS: dict[int, Callable[[Any], Message]] = {

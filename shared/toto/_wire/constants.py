@@ -2,7 +2,7 @@
 
 from enum import IntEnum, IntFlag
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """First element of every header frame; a peer with another version is refused at HELLO."""
 
 FRAME_BYTES_MAX = 1024 * 1024
@@ -28,6 +28,15 @@ RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 METHOD_NAME_LENGTH_MAX = 128
 """Characters in a method name (contract 1)."""
 
+NESTING_MAX = 8
+"""Calls of methods by methods, one within the other."""
+
+EVENT_NAME_LENGTH_MAX = 128
+"""Characters in the name of an event."""
+
+EVENT_BYTES_MAX = 512 * 1024
+"""The arguments of an event, encoded: they travel in one frame."""
+
 BAD_FRAMES_MAX = 10
 """A peer that sends this many undecodable frames is ignored from then on."""
 
@@ -44,6 +53,11 @@ class Kind(IntEnum):
     ITEM = 6
     BOUNCE = 7
     BYE = 8
+    ASK = 9
+    ASK_PART = 10
+    WITHDRAW = 11
+    SUBSCRIBE = 12
+    PUBLISH = 13
     # gateway -> worker
     WELCOME = 32
     CALL = 33
@@ -55,6 +69,8 @@ class Kind(IntEnum):
     DRAIN = 39
     PING = 40
     REFUSE = 41
+    REPLY = 42
+    EVENT = 43
 
 
 class Lane(IntEnum):
@@ -69,7 +85,10 @@ LANES = (0, 1)
 
 
 class Policy(IntFlag):
-    """What a method needs of its caller's session; workers announce it with each method."""
+    """What a method asks of the gateway; workers announce it with each method.
+
+    All but the last is about the caller's session.
+    """
 
     NONE = 0
     SESSION = 1
@@ -80,9 +99,11 @@ class Policy(IntFlag):
     """The session id may stand in the parameters."""
     CREATES = 8
     """It gets an anonymous session when there is none."""
+    IDEMPOTENT = 16
+    """It may be run again when its worker is lost before anything of the answer was sent."""
 
 
-POLICY_MAX = 15
+POLICY_MAX = 31
 
 
 class Origin(IntEnum):

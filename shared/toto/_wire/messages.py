@@ -31,6 +31,8 @@ class MethodInfo(NamedTuple):
     name: str
     lane: int
     policy: int = Policy.NONE
+    timeout_milliseconds: int = 0
+    """Instead of the gateway's own time limit; 0 = it keeps that."""
 
 
 class SessionAnswer(NamedTuple):
@@ -73,6 +75,8 @@ class SessionInfo(NamedTuple):
     packed: bytes = b""
     """``toto._core.stores.record.pack`` of the session; empty = there is none."""
     error: int = 0
+    is_cookie: bool = False
+    """The credential stood in a cookie, which any web page can make a browser send."""
 
 
 class RequestInfo(NamedTuple):
@@ -88,6 +92,8 @@ class RequestInfo(NamedTuple):
     """Name of the format the answer is encoded in: json, msgpack or bson."""
     batch_key: str | None
     session: SessionInfo = SessionInfo()
+    is_nested: bool = False
+    """A method made this call, and not a client."""
 
 
 class Hello(NamedTuple):
@@ -161,6 +167,45 @@ class Bye(NamedTuple):
     gone: bool
 
 
+class Ask(NamedTuple):
+    """A running method calls another one. The payload is the body, or its first chunk."""
+
+    ask: int
+    """Unique within the worker's incarnation; the reply carries it."""
+    call: int
+    attempt: int
+    method: str
+    size: int
+    session: SessionInfo
+    """What the calling method has come to by now: it may have logged a user in."""
+
+
+class AskPart(NamedTuple):
+    """The next chunk of the body of a method's call."""
+
+    ask: int
+
+
+class Withdraw(NamedTuple):
+    """The method does not wait any more for what it asked."""
+
+    ask: int
+
+
+class Subscribe(NamedTuple):
+    """The worker has handlers for exactly these events; replaces what it said before."""
+
+    names: tuple[str, ...]
+
+
+class Publish(NamedTuple):
+    """Pass an event on. The payload is its arguments in msgpack."""
+
+    name: str
+    is_broadcast: bool
+    """To every subscribed worker; otherwise to one of them, in turn."""
+
+
 class Welcome(NamedTuple):
     """The gateway accepts the worker."""
 
@@ -181,6 +226,9 @@ class Call(NamedTuple):
     ticket: int
     size: int
     request: RequestInfo
+    is_extra: bool = False
+    """Run it beside the worker's slots: a call that runs there waits for this one, or for one that
+    this one was made by, and its slot stands idle meanwhile."""
 
 
 class Part(NamedTuple):
@@ -234,6 +282,25 @@ class Refuse(NamedTuple):
     reason: str
 
 
+class Reply(NamedTuple):
+    """The answer to ASK, or a chunk of it when ``final`` is false: a document in msgpack."""
+
+    ask: int
+    final: bool
+    code: int
+    """0, or the error code of the document."""
+    session: SessionAnswer | None
+    """The session the call ended with."""
+    is_session_ended: bool
+
+
+class Event(NamedTuple):
+    """Something was published that the worker has subscribed to. The payload is its arguments."""
+
+    name: str
+    is_broadcast: bool
+
+
 Message: TypeAlias = (
     Hello
     | Ready
@@ -243,6 +310,11 @@ Message: TypeAlias = (
     | Item
     | Bounce
     | Bye
+    | Ask
+    | AskPart
+    | Withdraw
+    | Subscribe
+    | Publish
     | Welcome
     | Call
     | Part
@@ -253,6 +325,8 @@ Message: TypeAlias = (
     | Drain
     | Ping
     | Refuse
+    | Reply
+    | Event
 )
 
 KINDS: dict[type[Message], Kind] = {
@@ -264,6 +338,11 @@ KINDS: dict[type[Message], Kind] = {
     Item: Kind.ITEM,
     Bounce: Kind.BOUNCE,
     Bye: Kind.BYE,
+    Ask: Kind.ASK,
+    AskPart: Kind.ASK_PART,
+    Withdraw: Kind.WITHDRAW,
+    Subscribe: Kind.SUBSCRIBE,
+    Publish: Kind.PUBLISH,
     Welcome: Kind.WELCOME,
     Call: Kind.CALL,
     Part: Kind.PART,
@@ -274,10 +353,14 @@ KINDS: dict[type[Message], Kind] = {
     Drain: Kind.DRAIN,
     Ping: Kind.PING,
     Refuse: Kind.REFUSE,
+    Reply: Kind.REPLY,
+    Event: Kind.EVENT,
 }
 
 __all__ = [
     "KINDS",
+    "Ask",
+    "AskPart",
     "Bounce",
     "Busy",
     "Bye",
@@ -286,6 +369,7 @@ __all__ = [
     "Credit",
     "Decline",
     "Drain",
+    "Event",
     "Grant",
     "Head",
     "Hello",
@@ -298,13 +382,17 @@ __all__ = [
     "Part",
     "Ping",
     "Policy",
+    "Publish",
     "Ready",
     "Refuse",
+    "Reply",
     "RequestInfo",
     "Result",
     "SessionAnswer",
     "SessionInfo",
     "Slots",
+    "Subscribe",
     "Want",
     "Welcome",
+    "Withdraw",
 ]

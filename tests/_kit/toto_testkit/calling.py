@@ -1,9 +1,9 @@
 """The session of one call as a worker has it, on a ``World`` in memory."""
 
+from toto._core.hooks import HmacHandlers
 from toto._core.request_signatures import RequestSignatures
 from toto._core.stores.record import SessionRecord, pack
 from toto._wire.messages import RequestInfo, SessionInfo
-from toto.handler import HmacHandlers
 from toto_testkit.memory_world import World
 from toto_worker.sessions import CallSessions
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, cast
 
 from toto._core.failure import Failure
+from toto._core.formats.registry import FormatRegistry
 from toto._core.timing import MethodTimes
 from toto._wire.codec import decode, encode
 from toto._wire.messages import Bye, Head, Hello, Message, MethodInfo, RequestInfo
@@ -15,6 +16,7 @@ from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.links import LinkListener
 from toto_gateway.dispatch.liveness import Death
+from toto_gateway.dispatch.nested import NestedCalls
 from toto_gateway.dispatch.pending import CallRequest, PendingCall
 from toto_testkit.manual_loop import ManualLoop
 from toto_worker.call import WorkerCall
@@ -46,6 +48,9 @@ class Outcome:
 
     def on_failure(self, failure: Failure) -> None:
         self.endings.append(failure)
+
+
+FORMATS = FormatRegistry(msgpack_enabled=True, bson_enabled=False)
 
 
 class ChannelLink:
@@ -99,6 +104,9 @@ class ModelGateway:
         self.bad_frames = 0
         self.client = DispatchClient(
             self._take_listener,
+            lambda pool: NestedCalls(
+                pool, FORMATS.msgpack, lambda session, policy: None, timeout_seconds=30.0
+            ),
             loop=cast(Any, loop),
             queue_max=0,
             random=Random(seed),  # noqa: S311  # repeatable

@@ -9,6 +9,8 @@ from toto._core.stores.record import SessionRecord
 class OneRowDatabase:
     """One session and one account, as a ``DBConnection`` would show them."""
 
+    is_exchanging = True
+
     def __init__(self, record: SessionRecord | None = None) -> None:
         self.record = record
         self.properties: dict[str, Any] | None = {}
@@ -18,8 +20,10 @@ class OneRowDatabase:
     def load_record(self, session_id: str) -> SessionRecord | None:
         return self.record
 
-    def update_record(self, record: SessionRecord) -> str | None:
-        if self.record is None:
+    def update_record(
+        self, record: SessionRecord, *, replaces: SessionRecord | None = None
+    ) -> str | None:
+        if self.record is None or replaces not in (None, self.record):
             return None
         self.record = record
         return record.session_id

@@ -26,16 +26,17 @@ class FormatRegistry:
     ) -> None:
         limits = limits or DecodeLimits()
         self.json: Format = JsonFormat(limits)
+        self.msgpack: Format = MsgpackFormat(limits)
+        """Of calls that methods make; ``msgpack_enabled`` is about clients."""
         formats: list[Format] = [self.json]
         if msgpack_enabled:
-            formats.append(MsgpackFormat(limits))
+            formats.append(self.msgpack)
         if bson_enabled:
             formats.append(BsonFormat(limits))
         self._by_name = {each.name: each for each in formats}
         self._by_media_type = {each.content_type: each for each in formats}
         if msgpack_enabled:
-            msgpack = self._by_name["msgpack"]
-            self._by_media_type.update(dict.fromkeys(MSGPACK_ALIASES, msgpack))
+            self._by_media_type.update(dict.fromkeys(MSGPACK_ALIASES, self.msgpack))
 
     def for_content_type(self, value: str | None) -> Format | None:
         """Return the format of a content-type header, or None when it is not an enabled one."""

@@ -1,0 +1,3 @@
+from toto.server import TotoServer
+
+TotoServer("settings.conf").run()

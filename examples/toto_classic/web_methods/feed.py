@@ -1,0 +1,6 @@
+from toto.invocation import jsonp
+
+
+@jsonp("callback")
+def invoke(handler, parameters):
+    return {"items": ["hat", "cat"], "parameters": parameters}

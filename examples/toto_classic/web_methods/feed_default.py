@@ -1,0 +1,6 @@
+from toto.invocation import jsonp
+
+
+@jsonp
+def invoke(handler, parameters):
+    return parameters

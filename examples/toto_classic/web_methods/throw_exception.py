@@ -1,0 +1,2 @@
+def invoke(handler, parameters):
+    raise ValueError("Test Exception")

@@ -1,0 +1,14 @@
+from toto.tasks import TaskQueue
+
+from toto.invocation import asynchronous
+
+
+@asynchronous
+def invoke(handler, parameters):
+    def fail():
+        try:
+            raise ValueError("Test Exception")
+        except ValueError as error:
+            handler.respond(error=error)
+
+    TaskQueue.instance("throw").add_task(fail)

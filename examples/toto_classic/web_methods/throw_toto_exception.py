@@ -1,0 +1,5 @@
+from toto.exceptions import TotoException
+
+
+def invoke(handler, parameters):
+    raise TotoException(4242, "Test Toto Exception")

@@ -1,0 +1,3 @@
+from toto.worker import TotoWorkerService
+
+TotoWorkerService("worker.conf").run()

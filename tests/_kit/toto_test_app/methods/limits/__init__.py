@@ -1,0 +1,1 @@
+"""Methods with traits that the gateway acts on."""

@@ -1,0 +1,127 @@
+"""Methods that call other methods: through a gateway, to whichever worker is free."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from typing import Any
+
+from toto._core.failure import METHOD_NAME_SHOWN_MAX, Failure
+from toto._core.formats.errors import NotSerializable
+from toto._core.formats.registry import FormatRegistry
+from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX
+from toto.exceptions import ERROR_SERVER, TotoException
+from toto_worker.asks import AskAnswer, AskFuture, AskRequest
+from toto_worker.call import WorkerCall
+from toto_worker.response import CallResponse
+from toto_worker.sessions import CallSessions
+from toto_worker.transport import Transport
+from toto_worker.window import CallCancelled
+
+__all__ = ["CallAsker"]
+
+
+class CallAsker:
+    """The ``CallPort`` of one call.
+
+    Args:
+        call: the call whose method asks.
+        transport: takes the question to the gateway that the call came from.
+        response: tells whether the call has been answered.
+        sessions: the session that goes along, and that may come back changed.
+        formats: calls of methods speak msgpack.
+        loop: the event loop of the methods' coroutines.
+    """
+
+    def __init__(
+        self,
+        call: WorkerCall,
+        transport: Transport,
+        response: CallResponse,
+        sessions: CallSessions,
+        formats: FormatRegistry,
+        *,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._call = call
+        self._transport = transport
+        self._response = response
+        self._sessions = sessions
+        self._formats = formats
+        self._loop = loop
+        self._open: set[AskFuture] = set()
+        self._is_watching = False
+
+    def call(self, method: str, parameters: Any) -> Awaitable[Any]:
+        """Call a method; may be awaited on any event loop."""
+        future = self._ask(method, parameters)
+        return self._wait(future, asyncio.get_running_loop())
+
+    def call_sync(self, method: str, parameters: Any) -> Any:
+        """Call a method and wait.
+
+        Raises:
+            RuntimeError: in the thread of the worker's event loop.
+        """
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("await handler.call(...) on an event loop, instead of call_sync")
+        return self._result(self._ask(method, parameters).result())
+
+    async def _wait(self, future: AskFuture, loop: asyncio.AbstractEventLoop) -> Any:
+        return self._result(await asyncio.wrap_future(future, loop=loop))
+
+    def _ask(self, method: str, parameters: Any) -> AskFuture:
+        if self._call.is_cancelled:
+            raise CallCancelled
+        if self._response.has_ended:
+            raise RuntimeError("the call has been answered: it can call no other method any more")
+        request = AskRequest(
+            _checked_name(method), self._encoded(parameters), self._sessions.carried()
+        )
+        future: AskFuture = Future()
+        self._open.add(future)
+        future.add_done_callback(self._forget)
+        if not self._is_watching:
+            self._is_watching = True
+            self._call.on_cancel(self._cancel_all)
+        asks, call = self._transport.desk.asks, self._call
+        self._transport.post(lambda: asks.send(call, request, future))
+        return future
+
+    def _forget(self, future: AskFuture) -> None:
+        self._open.discard(future)
+        if future.cancelled():
+            asks = self._transport.desk.asks
+            self._transport.post(lambda: asks.withdraw(future))
+
+    def _cancel_all(self) -> None:
+        for future in list(self._open):
+            future.cancel()
+
+    def _encoded(self, parameters: Any) -> bytes:
+        given = {} if parameters is None else parameters
+        try:
+            body = self._formats.msgpack.encode_item({"parameters": given})
+        except NotSerializable as error:
+            text = f"The parameters cannot be encoded: {error}"
+            raise TotoException(ERROR_SERVER, text) from None
+        if len(body) > RESPONSE_BYTES_MAX:
+            failure = Failure.too_large(RESPONSE_BYTES_MAX)
+            raise TotoException(failure.code, failure.value)
+        return body
+
+    def _result(self, answer: AskAnswer) -> Any:
+        with contextlib.suppress(TotoException):  # a session that cannot be read is not adopted
+            self._sessions.adopt_nested(answer.session, is_ended=answer.is_session_ended)
+        document = self._formats.msgpack.loads(answer.document)
+        if answer.code:
+            error = document["error"]
+            raise TotoException(error["code"], error["value"])
+        return document["result"]
+
+
+def _checked_name(method: object) -> str:
+    if isinstance(method, str) and 0 < len(method) <= METHOD_NAME_LENGTH_MAX:
+        return method
+    failure = Failure.invalid_method(str(method)[:METHOD_NAME_SHOWN_MAX])
+    raise TotoException(failure.code, failure.value)

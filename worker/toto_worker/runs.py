@@ -1,0 +1,109 @@
+"""One run of a method: the call, the handler it is given, and what happens before and after it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from toto._core.formats.registry import FormatRegistry
+from toto._core.parameters import decode_parameters
+from toto._core.ports import HandlerPorts
+from toto._core.request import Headers, Request
+from toto._wire.messages import RequestInfo
+from toto.handler import BatchHandlerProxy, TotoHandler
+from toto_worker.asking import CallAsker
+from toto_worker.call import WorkerCall
+from toto_worker.methods import Method
+from toto_worker.response import CallResponse
+from toto_worker.sessions import CallSessions
+
+__all__ = ["Run", "make_run"]
+
+_log = logging.getLogger("toto.method")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the executor runs."""
+
+    call: WorkerCall
+    method: Method
+    handler: TotoHandler | BatchHandlerProxy
+    """What the method is given."""
+    response: CallResponse
+    sessions: CallSessions
+    formats: FormatRegistry
+
+    @property
+    def request_id(self) -> str:
+        """Names the HTTP request in the logs."""
+        return self.call.message.request.request_id
+
+    def parameters(self) -> Any:
+        """Return the second argument of ``invoke``.
+
+        Raises:
+            MalformedBody: the body is not what its content type says.
+            TotoException: the name of a JSONP callback is not one.
+        """
+        parameters = decode_parameters(self.handler.request, self.formats)
+        if self.method.traits.jsonp_parameter:
+            self.response.encoder.take_callback(parameters)
+        return parameters
+
+    def begin(self) -> None:
+        """Call the application's hook before the method."""
+        before = TotoHandler.call_hooks.before
+        if before is not None:
+            self._run_hook(before, self.handler, self.handler.transaction_id, self.method.name)
+
+    def end(self, microseconds: int) -> None:
+        """Send what is still due, free the slot, and call the application's hook."""
+        _core(self.handler).on_finish()
+        self.response.close(microseconds)
+        after = TotoHandler.call_hooks.after
+        if after is not None:
+            self._run_hook(after, self.handler, self.handler.transaction_id)
+
+    def call_close_hook(self) -> None:
+        """The client has gone: tell the method's module."""
+        hook = self.method.on_connection_close
+        if hook is not None:
+            self._run_hook(hook, self.handler)
+
+    def _run_hook(self, hook: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            hook(*arguments)
+        except BaseException:  # noqa: BLE001  # the edge: it is the user's code
+            _log.exception("a hook of %s failed", self.method.name)
+
+
+def make_run(
+    call: WorkerCall,
+    method: Method,
+    response: CallResponse,
+    sessions: CallSessions,
+    asker: CallAsker,
+    formats: FormatRegistry,
+) -> Run:
+    """Put together what one call needs."""
+    info = call.message.request
+    handler = TotoHandler(
+        _request_of(info, call.body()),
+        HandlerPorts(response, sessions, asker),
+        request_id=info.request_id,
+        deadline=call.deadline,
+        close_hook=lambda: run.call_close_hook(),
+    )
+    shown = handler if info.batch_key is None else BatchHandlerProxy(handler, info.batch_key)
+    run = Run(call, method, shown, response, sessions, formats)
+    return run
+
+
+def _core(handler: TotoHandler | BatchHandlerProxy) -> TotoHandler:
+    return handler.handler if isinstance(handler, BatchHandlerProxy) else handler
+
+
+def _request_of(info: RequestInfo, body: bytes) -> Request:
+    headers = Headers(info.headers)
+    return Request(info.verb, info.uri, headers, body, info.remote_ip, info.content_type)

@@ -176,10 +176,11 @@ def requires(*names: str) -> Callable[[Invoke], Invoke]:
     """Raise error 1003, which lists them, when parameters are missing."""
 
     def check(handler: Any, parameters: Any) -> None:
-        if is_record(parameters):  # another method calls this one, with what it was given
-            return
         given = parameters if isinstance(parameters, Mapping) else {}
-        refuse_missing(set(names).difference(given))
+        missing = set(names).difference(given)
+        # a record comes from another method, which calls this one with what it was given
+        if missing and not is_record(parameters):
+            refuse_missing(missing)
 
     doc = f"Required parameters: {', '.join(f'``{name}``' for name in names)}."
     return lambda fn: _prepared(fn, check, Policy.NONE, doc)

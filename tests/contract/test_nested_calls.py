@@ -225,12 +225,9 @@ def test_the_death_of_the_other_worker_is_an_error(make_cluster: MakeCluster) ->
     """The caller, whose worker lives, is told with code 1105."""
     cluster = make_cluster(workers=2)
 
-    def survived() -> bool:
-        # Until the second worker has come, both calls run on the first.
-        response = cluster.call("calls.ask", {"method": "vanish", "parameters": {"code": 7}})
-        return response.status == 200 and response.json()["result"]["code"] == 1105
+    poll_until(lambda: cluster.output().count(" serves ") == 2, 10.0, "both workers are there")
 
-    poll_until(survived, 10.0, "the caller is told of the other worker's death")
+    assert asked(cluster, "vanish", {"code": 7})["code"] == 1105
 
 
 # -- sessions

@@ -36,7 +36,7 @@ def test_files_below_the_package_are_methods(app: UserApp) -> None:
 
 
 def test_what_the_table_holds(app: UserApp) -> None:
-    """An entry carries the functions, their kind, their module and their docstring's first line."""
+    """An entry carries the functions, their kind, their module and their docstring."""
     text = '"""Module."""\nasync def invoke(handler, parameters):\n    """Wait.\n\n    Long."""\n'
     close = "def on_connection_close(handler): ...\n"
     app.write({"methods/": "", "methods/wait.py": text + close, "methods/echo.py": METHOD})
@@ -49,11 +49,12 @@ def test_what_the_table_holds(app: UserApp) -> None:
         "wait",
         "coroutine",
         "methods.wait",
-        "Wait.",
+        "Wait.\n\nLong.",
     )
     assert wait.invoke is module.invoke
     assert wait.on_connection_close is module.on_connection_close
     assert (echo.kind, echo.on_connection_close, echo.doc) == ("function", None, "")
+    assert (wait.parameters, echo.parameters) == (None, None)
 
 
 def test_own_invoke_only(app: UserApp) -> None:

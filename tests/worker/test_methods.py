@@ -1,4 +1,4 @@
-"""The kind of an `invoke`, its docstring line, and the table."""
+"""The kind of an `invoke`, its docstring, and the table."""
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -158,7 +158,12 @@ class CallDesk:
         window = CreditWindow(link.window_bytes, self._loop)
         call = WorkerCall(link, link.epoch, message, payload, window)
         slot = SlotCall(
-            link, message.lane, message.method, message.ticket, is_extra=message.is_extra
+            link,
+            message.lane,
+            message.method,
+            message.ticket,
+            is_extra=message.is_extra,
+            is_nested=message.request.is_nested,
         )
         call.slot = slot
         self._calls[slot] = call

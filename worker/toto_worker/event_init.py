@@ -32,14 +32,15 @@ def run_event_init_module(name: str, *, app_dir: Path, manager: EventManager) ->
     folder = str(app_dir.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    # Told before, so that the log says what a process that never comes up is waiting for.
+    _log.info("running event_init_module %s", name)
     try:
         invoke = getattr(importlib.import_module(name), "invoke", None)
         if not callable(invoke):
             raise StartupError(f"event_init_module {name} has no function invoke")
-        result = None if inspect.iscoroutinefunction(invoke) else invoke(manager)
-        if inspect.iscoroutinefunction(invoke) or inspect.iscoroutine(result):
-            if result is not None:
-                result.close()
+        result = invoke(manager)
+        if inspect.iscoroutine(result):
+            result.close()
             raise StartupError(f"invoke of event_init_module {name} must be a plain function")
     except (StartupError, KeyboardInterrupt):
         raise

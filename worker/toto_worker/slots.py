@@ -43,6 +43,8 @@ class SlotCall(Generic[L]):
     is_fast: bool = False
     is_extra: bool = False
     """It runs beside the slots: a call that holds one waits for it."""
+    is_nested: bool = False
+    """A method waits for it, which may be one that runs here: it waits behind nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ class SlotTable(Generic[L]):
             # A GRANT crossed this call. Bouncing it off a slot that is kept for its own gateway
             # can go on for ever, when two gateways do so in step.
             yield from self._start(call)
-        elif self._is_quick_lane(lane):
+        elif self._is_quick_lane(lane) and not call.is_nested:
             self._queues[lane].append(call)
         else:
             yield BounceCall(call)

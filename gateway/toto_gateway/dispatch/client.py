@@ -284,7 +284,8 @@ class DispatchClient:
             )
         failure = Failure.worker_lost(exit_signal=death.exit_signal, exit_code=death.exit_code)
         for call in open_calls:
-            self._end_lost(call, failure)
+            if not call.is_ended:  # the end of a method's call is that of those it made
+                self._end_lost(call, failure)
         for call in calls:
             self._lend(call)
         self._apply(self._scheduler.offer())
@@ -293,8 +294,8 @@ class DispatchClient:
     def _end_lost(self, call: PendingCall, failure: Failure) -> None:
         self._nested.parent_ended(call)
         call.losses += 1
-        is_unanswered = call.state is CallState.SENT
-        if is_unanswered and call.losses == 1 and self._is_idempotent(call):
+        is_idempotent = self.policy_of(call.request.method) & Policy.IDEMPOTENT
+        if call.state is CallState.SENT and call.losses == 1 and is_idempotent:
             # Once: a call that kills its workers must not go through the whole pool.
             call.advance(CallEvent.RETRY)
             self._scheduler.retry(call)
@@ -302,9 +303,6 @@ class DispatchClient:
         call.advance(CallEvent.LOST)
         self._deadlines.remove(call)
         call.sink.on_failure(failure)
-
-    def _is_idempotent(self, call: PendingCall) -> bool:
-        return bool(self.policy_of(call.request.method) & Policy.IDEMPOTENT)
 
     def _lend(self, ended: PendingCall) -> None:
         """A call is off its worker: another one of the same method may run in its place."""
@@ -361,6 +359,8 @@ class DispatchClient:
                 call.advance(CallEvent.BOUNCE)
             self._scheduler.bounce(call)
         self._scheduler.report(worker, message.slots, after_bounce=True)
+        if call is not None:
+            self._lend(call)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
 

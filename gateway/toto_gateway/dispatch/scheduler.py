@@ -84,9 +84,7 @@ class Scheduler:
         if beside is not None:
             yield self._send(beside, call, route, ticket=0, is_extra=True)
             return
-        route.put(call)
-        if call.request.parent is not None:
-            call.request.parent.waiting_children.append(call)
+        self._queue(call, route)
 
     def lend(self, parent: PendingCall) -> Iterator[Instruction]:
         """A call that ran in the place of ``parent`` is through: the next of its method's may."""
@@ -130,7 +128,7 @@ class Scheduler:
     def retry(self, call: PendingCall) -> None:
         """The call's worker is lost, and it may be run again: it waits in its old place."""
         call.worker = None
-        self._route(call.request.method).put(call)
+        self._queue(call, self._route(call.request.method))
 
     def bounce(self, call: PendingCall) -> None:
         """The worker handed the call back: it waits again, in its old place."""
@@ -141,7 +139,7 @@ class Scheduler:
             # Whatever made it bounce is invisible from here; send nothing ahead until it reports.
             worker.ahead_blocked = True
         if not call.is_ended:
-            self._route(call.request.method).put(call)
+            self._queue(call, self._route(call.request.method))
 
     # -- workers
 
@@ -239,6 +237,12 @@ class Scheduler:
 
     # -- inside
 
+    @staticmethod
+    def _queue(call: PendingCall, route: Route) -> None:
+        route.put(call)
+        if call.request.parent is not None:
+            call.request.parent.waiting_children.append(call)
+
     def _route(self, method: str) -> Route:
         route = self._by_method.get(method)
         if route is not None:
@@ -294,7 +298,8 @@ class Scheduler:
         return self._random.choice(candidates).choose(self._random)
 
     def _worker_ahead(self, route: Route, call: PendingCall) -> WorkerView | None:
-        if not self.times.of(call.request.method).is_fast:
+        if call.request.parent is not None or not self.times.of(call.request.method).is_fast:
+            # What a method waits for must not wait behind that method.
             return None
         workers = [w for group in route.groups for w in group.workers.values()]
         if len(workers) > AHEAD_CANDIDATES:
@@ -323,7 +328,7 @@ class Scheduler:
         return self._random.choice(workers) if workers else None
 
     def _may_go_ahead(self, worker: WorkerView, call: PendingCall) -> bool:
-        ahead = self.times.of(call.request.method).ahead
+        ahead = 0 if call.request.parent else self.times.of(call.request.method).ahead
         return ahead > 0 and worker.room_ahead(call.lane, ahead) > 0
 
     def _next_for(self, worker: WorkerView, lane: int) -> tuple[PendingCall, Route] | None:

@@ -10,7 +10,7 @@ import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, NewType, NoReturn, get_args, get_origin
 
 from toto.exceptions import ERROR_MISSING_PARAMS, TotoException
 
@@ -114,16 +114,11 @@ class MsgspecType(ParameterType):
         super().__init__(annotation, msgspec.json.schema(annotation, schema_hook=_schema_of_custom))
         self._convert = functools.partial(msgspec.convert, type=annotation, str_keys=True)
         self._error_class = msgspec.ValidationError
-        required: set[str] = set()
-        for leaf in self._roots():
-            required |= set(leaf.get("required", ()))
+        name = self._schema.get("$ref", "").rpartition("/")[2]
+        root = self._definitions.get(name, self._schema)
         config = getattr(annotation, "__struct_config__", None)
         # msgspec takes a Struct without its tag where nothing else can be meant
-        self._required = required - {getattr(config, "tag_field", None)}
-
-    def _roots(self) -> Iterator[Mapping[str, Any]]:
-        name = self._schema.get("$ref", "").rpartition("/")[2]
-        yield self._definitions[name] if name else self._schema
+        self._required = set(root.get("required", ())) - {getattr(config, "tag_field", None)}
 
     def _validated(self, value: Any, *, is_text: bool) -> Any:
         try:
@@ -234,9 +229,10 @@ def _record_classes(annotation: Any) -> Iterator[type]:
             yield candidate
     for part in get_args(annotation):
         yield from _record_classes(part)
-    for name in ("__value__", "__supertype__"):  # `type X = ...` and NewType
-        if not isinstance(annotation, type) and hasattr(annotation, name):
-            yield from _record_classes(getattr(annotation, name))
+    if isinstance(annotation, NewType):
+        yield from _record_classes(annotation.__supertype__)
+    elif type(annotation).__name__ == "TypeAliasType":  # `type X = ...`, of Python 3.12
+        yield from _record_classes(annotation.__value__)
 
 
 def _is_record_class(kind: Any) -> bool:
@@ -267,7 +263,7 @@ def _shown(annotation: Any) -> str:
 def _schema_of_custom(kind: type) -> dict[str, Any]:
     # BSON brings objects of its own; everything else that msgspec does not know never arrives.
     if kind is object or kind.__module__.partition(".")[0] == "bson":
-        return {}
+        return {"title": kind.__name__}  # msgspec takes an empty schema for none
     raise TypeError(f"no request can carry a {kind.__qualname__}")
 
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from toto._core.layers import layers_of
 from toto._core.parameter_type import ParameterType, parameter_type
@@ -13,8 +13,6 @@ __all__ = ["parameters_of", "typed"]
 
 SOURCE_ATTRIBUTE = "__toto_parameters__"
 _TEXT_MEDIA_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class ParameterSource:
@@ -42,7 +40,7 @@ class ParameterSource:
         return self._found
 
 
-def typed(invoke: _F) -> _F:
+def typed(invoke: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that converts its parameters, if ``invoke`` wants that, and calls it.
 
     The function is of the same kind for whoever follows ``__wrapped__``. What has such a layer
@@ -61,7 +59,7 @@ def typed(invoke: _F) -> _F:
         return invoke(handler, parameters)
 
     setattr(convert, SOURCE_ATTRIBUTE, source)
-    return convert  # type: ignore[return-value]  # for its caller it is the same function
+    return convert
 
 
 def parameters_of(invoke: Callable[..., Any]) -> ParameterType | None:
@@ -99,7 +97,11 @@ def _annotation_of(function: Callable[..., Any]) -> Any:
     positional = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
     annotation = positional[1].annotation if len(positional) > 1 else None
     text = getattr(annotation, "__forward_arg__", annotation)
-    return _evaluated(text, function) if isinstance(text, str) else annotation
+    if isinstance(text, str):
+        annotation = _evaluated(text, function)
+        # quotes in a module whose annotations are texts without them
+        return _evaluated(annotation, function) if isinstance(annotation, str) else annotation
+    return annotation
 
 
 def _evaluated(text: str, function: Callable[..., Any]) -> Any:

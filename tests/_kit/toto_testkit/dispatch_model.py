@@ -3,14 +3,15 @@ codec, joined by channels that keep order and deliver when the test says so."""
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
 
 from toto._core.failure import Failure
-from toto._core.formats.registry import FormatRegistry
 from toto._core.timing import MethodTimes
 from toto._wire.codec import decode, encode
+from toto._wire.constants import Policy
 from toto._wire.messages import Bye, Head, Hello, Message, MethodInfo, RequestInfo
 from toto_gateway.dispatch.client import DispatchClient
 from toto_gateway.dispatch.link import Link
@@ -29,6 +30,9 @@ TURNS_MAX = 1000
 
 Frames = tuple[bytes, bytes]
 
+NO_LIMIT_SECONDS = 1e6
+"""Calls must end because their turn comes, not because their time is over."""
+
 
 class Outcome:
     """A reply sink that remembers how its call ended, and how often."""
@@ -37,6 +41,7 @@ class Outcome:
         self.name = name
         self.endings: list[bytes | Failure] = []
         self.call: PendingCall | None = None
+        self.abandon: Callable[[PendingCall], None] | None = None
         self.is_abandoned = False
 
     def on_chunk(self, head: Head | None, payload: bytes, *, code: int, final: bool) -> None:
@@ -48,9 +53,6 @@ class Outcome:
 
     def on_failure(self, failure: Failure) -> None:
         self.endings.append(failure)
-
-
-FORMATS = FormatRegistry(msgpack_enabled=True, bson_enabled=False)
 
 
 class ChannelLink:
@@ -96,17 +98,35 @@ class Channel:
         self.gateway.client.on_message(self.link, message, payload)
 
 
+class ModelNested:
+    """Ends the calls that a method has made when its own call ends, as the real one does."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, list[Outcome]] = {}
+
+    def add(self, parent: PendingCall, child: Outcome) -> None:
+        self._children.setdefault(parent.call_id, []).append(child)
+
+    def parent_ended(self, call: PendingCall) -> None:
+        for child in self._children.pop(call.call_id, []):
+            if not child.endings and child.call is not None and child.abandon is not None:
+                child.is_abandoned = True
+                child.abandon(child.call)
+
+    def close(self) -> None:
+        pass
+
+
 class ModelGateway:
     """A dispatch client whose connections are channels."""
 
     def __init__(self, loop: ManualLoop, seed: int) -> None:
         self.channels: dict[int, Channel] = {}
         self.bad_frames = 0
+        self.nested = ModelNested()
         self.client = DispatchClient(
             self._take_listener,
-            lambda pool: NestedCalls(
-                pool, FORMATS.msgpack, lambda session, policy: None, timeout_seconds=30.0
-            ),
+            lambda pool: cast(NestedCalls, self.nested),
             loop=cast(Any, loop),
             queue_max=0,
             random=Random(seed),  # noqa: S311  # repeatable
@@ -178,7 +198,10 @@ class Cluster:
         self.workers.append(worker)
         for gateway in self.gateways:
             epoch = next(self._epochs)
-            methods = (MethodInfo("quick", 0), MethodInfo("slow", 0), MethodInfo("async", 1))
+            methods = (
+                *(MethodInfo("quick", 0), MethodInfo("slow", 0), MethodInfo("async", 1)),
+                MethodInfo("again", 0, Policy.IDEMPOTENT),
+            )
             hello = Hello(b"w%d" % epoch, 1, "host", methods, threads, 2)
             link = Link(b"w%d" % epoch, epoch, hello)
             channel = Channel(gateway, worker, link, ChannelLink(f"ipc://{epoch}", epoch))
@@ -189,13 +212,50 @@ class Cluster:
         return worker
 
     def submit(self, gateway: int, method: str, *, in_batch: bool, timeout: float) -> Outcome:
+        return self._submit(self.gateways[gateway], method, None, in_batch, timeout)
+
+    def submit_nested(self, call: WorkerCall, method: str) -> Outcome | None:
+        """A running call's method calls another one; None when its own call has ended by now."""
+        parent = next(o for o in self.outcomes if o.name == call.message.request.request_id)
+        gateway = next(c.gateway for c in self.channels if c.far_end is cast(Any, call.link))
+        if parent.call is None or parent.call.is_ended or parent.is_abandoned:
+            return None
+        outcome = self._submit(gateway, method, parent.call, False, NO_LIMIT_SECONDS)
+        gateway.nested.add(parent.call, outcome)
+        return outcome
+
+    def _submit(
+        self,
+        gateway: ModelGateway,
+        method: str,
+        parent: PendingCall | None,
+        in_batch: bool,
+        timeout: float,
+    ) -> Outcome:
         name = f"{method}-{len(self.outcomes)}"
         outcome = Outcome(name)
         self.outcomes.append(outcome)
         info = RequestInfo(name, "POST", "/", (), "127.0.0.1", "", "json", None)
-        request = CallRequest(method, name.encode(), info, timeout, in_batch=in_batch)
-        outcome.call = self.gateways[gateway].client.submit(request, outcome)
+        info = info._replace(is_nested=parent is not None)
+        request = CallRequest(method, name.encode(), info, timeout, in_batch, parent)
+        outcome.call = gateway.client.submit(request, outcome)
+        outcome.abandon = gateway.client.abandon
         return outcome
+
+    def finishable(self) -> list[tuple[ModelWorker, WorkerCall]]:
+        """Return the running calls whose methods wait for no other call."""
+        waiting = {
+            id(outcome.call.request.parent)
+            for outcome in self.unended()
+            if outcome.call is not None and outcome.call.request.parent is not None
+        }
+        names = {o.name for o in self.outcomes if o.call is not None and id(o.call) in waiting}
+        return [
+            (worker, call)
+            for worker in self.workers
+            for call in worker.running
+            if call.message.request.request_id not in names
+        ]
 
     def kill(self, worker: ModelWorker) -> None:
         """The process dies: what it had sent arrives, what was on the way to it does not."""
@@ -240,7 +300,7 @@ class Cluster:
         """Let every call run to its end."""
         for _ in range(10_000):
             self.deliver_all()
-            running = [(w, call) for w in self.workers for call in w.running]
+            running = self.finishable()
             if running:
                 for worker, call in running:
                     worker.finish(call, 100)

@@ -1,0 +1,1 @@
+"""Methods that send events and wait for them."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 
 from toto._core.answer_headers import header_value
 from toto._core.parameter_type import is_record, refuse_missing
-from toto._core.traits import ErrorRedirects, add_traits
+from toto._core.traits import ErrorRedirects, add_traits, own_traits
 from toto._core.typed_parameters import typed
 from toto._wire.constants import Policy
 from toto.exceptions import ERROR_NOT_AUTHORIZED, TotoException
@@ -137,7 +137,7 @@ def anonymous_session(fn: Invoke) -> Invoke:
             handler.create_session()
 
     doc = "Uses an anonymous session unless the caller has one."
-    return _prepared(fn, prepare, Policy.SESSION | Policy.CREATES, doc)
+    return _with_session(fn, prepare, Policy.SESSION | Policy.CREATES, doc)
 
 
 def optionally_authenticated(fn: Invoke) -> Invoke:
@@ -146,7 +146,7 @@ def optionally_authenticated(fn: Invoke) -> Invoke:
     def prepare(handler: Any, parameters: Any) -> None:
         handler.retrieve_session()
 
-    return _prepared(fn, prepare, Policy.SESSION)
+    return _with_session(fn, prepare, Policy.SESSION)
 
 
 def authenticated(fn: Invoke) -> Invoke:
@@ -155,7 +155,7 @@ def authenticated(fn: Invoke) -> Invoke:
     def prepare(handler: Any, parameters: Any) -> None:
         _require_user(handler.retrieve_session())
 
-    return _prepared(fn, prepare, Policy.SESSION | Policy.USER, "Requires authentication.")
+    return _with_session(fn, prepare, Policy.SESSION | Policy.USER, "Requires authentication.")
 
 
 def authenticated_with_parameter(fn: Invoke) -> Invoke:
@@ -212,6 +212,19 @@ def take_session_id(parameters: Any) -> str:
 def _require_user(session: Any) -> None:
     if session is None or not session.user_id:
         raise TotoException(ERROR_NOT_AUTHORIZED, "Not authorized")
+
+
+def _with_session(
+    fn: Invoke, prepare: Callable[[Any, Any], None], policy: Policy, doc: str = ""
+) -> Invoke:
+    # A decorator below that lets only users in is stricter, and may know of a session id that
+    # stands in the parameters: that one's answer must not depend on the order.
+    is_left_to_it = bool(own_traits(fn).policy & Policy.USER)
+    return _prepared(fn, _nothing if is_left_to_it else prepare, policy, doc)
+
+
+def _nothing(handler: Any, parameters: Any) -> None:
+    """Prepare nothing."""
 
 
 def _prepared(

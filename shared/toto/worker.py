@@ -19,8 +19,6 @@ class TotoWorkerService:
 
     def __init__(self, conf_file: str | Path | None = None, **kwargs: object) -> None:
         self._conf_file = conf_file
-        if "method_module" in kwargs:
-            kwargs["methods"] = kwargs.pop("method_module")
         self._keywords = kwargs
 
     def run(self) -> NoReturn:

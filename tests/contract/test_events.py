@@ -1,16 +1,19 @@
 """Events between the workers of a cluster (section 9)."""
 
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toto_testkit.cluster import Cluster
-from toto_testkit.fixtures import InBackground
+from toto_testkit.fixtures import InBackground, MakeCluster
 from toto_testkit.waiting import poll_until
 from toto_testkit.written_app import WrittenApp, assert_refused
 
@@ -306,3 +309,31 @@ def test_an_init_module_must_be_a_name(tmp_path: Path) -> None:
     ended = app.run(*app.gateway_arguments("--event-init-module", "on events"))
 
     assert_refused(ended, 2, "event_init_module must be a module name", "'on events'")
+
+
+def test_events_survive_the_loss_of_a_gateway_and_of_a_worker(
+    tmp_path: Path, make_cluster: MakeCluster
+) -> None:
+    """All workers say again what they wait for, and the one that took the place of another too."""
+    cluster = make_cluster(
+        workers=2, processes=2, event_init_module="toto_test_app.on_events", threads=2
+    )
+    path = tmp_path / "before"
+    poll_until(lambda: len(notes_of(cluster, "record", path)) == 2, message="both hear")
+
+    for number, pid in enumerate([*sorted(cluster.gateway_pids()), min(cluster.worker_pids())]):
+        os.kill(pid, signal.SIGKILL)
+        path = tmp_path / f"after-{number}"
+        poll_until(partial(is_heard_by_all, cluster, path), message="both hear again")
+        path = tmp_path / f"for-one-{number}"
+        for note in range(4):
+            send(cluster, "record", {"path": str(path), "note": f"{note}"}, broadcast=False)
+        assert sorted(note for _, note in wait_for_lines(path, 4)) == ["0", "1", "2", "3"]
+
+
+def is_heard_by_all(cluster: Cluster, path: Path) -> bool:
+    """Tell whether the two workers that live now have noted a probe."""
+    args = {"path": str(path), "note": "probe"}
+    answer = cluster.call("events.send", {"name": "record", "args": args})
+    living = cluster.worker_pids()
+    return answer.status == 200 and len(living) == 2 and living <= {int(p) for p, _ in lines(path)}

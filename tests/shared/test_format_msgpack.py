@@ -1,6 +1,5 @@
 """msgpack: what the library would let pass, literal bytes, and the limits."""
 
-import datetime
 import time
 
 import msgpack
@@ -135,8 +134,8 @@ def test_batch_members_are_slices_of_the_body() -> None:
         ({"a": [{b"k": 2}]}, "not serializable as msgpack: $.a[0]: key of type bytes"),
         ([{"a": {(1, 2): 3}}], "not serializable as msgpack: $[0].a: key of type tuple"),
         (
-            {"items": [0, 1, 2, {"when": datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)}]},
-            "not serializable as msgpack: $.items[3].when: datetime",
+            {"items": [0, 1, 2, {"when": {1, 2}}]},
+            "not serializable as msgpack: $.items[3].when: set",
         ),
         ([2**64], "not serializable as msgpack: $[0]: int"),
         ({"a": {1}}, "not serializable as msgpack: $.a: set"),

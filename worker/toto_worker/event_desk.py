@@ -86,7 +86,7 @@ class EventDesk:
             return
         # Names that came or went just now follow in their own turn.
         self.subscribe(tuple(name for name in self._names if name != message.name))
-        pass
+        link.send(Publish(message.name, is_broadcast=False), payload)
 
     def _fitting(self, names: tuple[str, ...]) -> tuple[str, ...]:
         fitting = names[: _fitting_count(names)]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from toto._core.failure import Failure
+from toto._core.logs import REQUEST_ID
 from toto._wire.constants import STREAM_CHUNK_BYTES, Mode
 from toto_worker.answers import AnswerEncoder, Ending
 from toto_worker.call import WorkerCall
@@ -209,7 +210,11 @@ class CallResponse:
 
     def _refuse_second(self) -> bool:
         if self._has_ended:
-            _log.debug("%s answers a second time", self._call.message.method)
+            message = self._call.message
+            # Set here too, because a method may answer from a thread of its own.
+            token = REQUEST_ID.set(message.request.request_id)
+            _log.debug("%s answers a second time", message.method)
+            REQUEST_ID.reset(token)
         return self._has_ended
 
     @property

@@ -25,6 +25,7 @@ class WorkerSettings(StoreSettings):
         "methods",
         kind=kinds.text(),
         help="Package of the methods to serve, such as `myapp.methods`.",
+        alias="method_module",
     )
     connect: tuple[str, ...] = option(
         (),

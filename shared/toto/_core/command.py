@@ -42,7 +42,7 @@ def build_command(
         check: refuses settings that are wrong together, by raising SettingsError.
         keywords: option values from code, stronger than the defaults only.
         conf_path: the conf file read when ``--conf`` is not given.
-        known_elsewhere: names of other commands' options, whose variables may be set here too.
+        known_elsewhere: names of other commands' options, which may be set here too.
     """
 
     @click.pass_context

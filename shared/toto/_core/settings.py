@@ -54,6 +54,7 @@ class Option:
         help: one sentence or more for ``--help``.
         unit: what a number counts; empty when the kind says it.
         default_help: what the default means, when the value does not say it.
+        alias: another name for it in Python, conf files and the environment; empty for none.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Option:
     help: str
     unit: str
     default_help: str
+    alias: str = ""
 
     @property
     def command_line_name(self) -> str:
@@ -92,7 +94,15 @@ class Loaded(Generic[S]):
     sources: Mapping[str, str]
 
 
-def option(default: T, *, kind: Kind[T], help: str, unit: str = "", default_help: str = "") -> T:
+def option(
+    default: T,
+    *,
+    kind: Kind[T],
+    help: str,
+    unit: str = "",
+    default_help: str = "",
+    alias: str = "",
+) -> T:
     """Declare an option: ``port: int = option(8888, kind=kinds.integer(0, 65535), help="...")``.
 
     Args:
@@ -101,11 +111,18 @@ def option(default: T, *, kind: Kind[T], help: str, unit: str = "", default_help
         help: what it does, for ``--help`` and the options page.
         unit: what a number counts, such as ``processes``; durations and sizes need none.
         default_help: what the default means, such as ``chosen at start``.
+        alias: a second name, which another command has for the same thing.
 
     Returns:
         A dataclass field, typed as the value the settings will hold.
     """
-    details = {"kind": kind, "help": help, "unit": unit, "default_help": default_help}
+    details = {
+        "kind": kind,
+        "help": help,
+        "unit": unit,
+        "default_help": default_help,
+        "alias": alias,
+    }
     field: T = dataclasses.field(default=default, metadata={_METADATA_KEY: details})
     return field
 
@@ -142,7 +159,8 @@ def load(
         conf_path: a conf file.
         environment: environment variables; those that do not begin with ``TOTO_`` are left alone.
         command_line: option name to text, of the options given there.
-        known_elsewhere: names of other commands' options, whose variables are left alone too.
+        known_elsewhere: names of other commands' options, which are left alone in the environment
+            and in conf files: the commands may share both.
 
     Raises:
         SettingsError: an unknown option, a value of the wrong kind, or an unreadable conf file.
@@ -150,10 +168,11 @@ def load(
     options = {entry.name: entry for entry in options_of(settings_class)}
     values: dict[str, object] = {}
     sources = dict.fromkeys(options, _DEFAULT)
+    names = {entry.alias: entry.name for entry in options.values() if entry.alias}
     given = [
-        *_from_keywords(keywords or {}),
-        *_from_conf_file(conf_path),
-        *_from_environment(options, environment or {}, known_elsewhere),
+        *_real_names_last(names, _from_keywords(keywords or {})),
+        *_real_names_last(names, _from_conf_file(conf_path, {*known_elsewhere} - {*names})),
+        *_real_names_last(names, _from_environment(options, environment or {}, known_elsewhere)),
         *_from_command_line(options, command_line or {}),
     ]
     for name, value, source in given:
@@ -199,9 +218,17 @@ def _from_keywords(keywords: Mapping[str, object]) -> _Given:
         yield name, value, f"keyword argument {name}"
 
 
-def _from_conf_file(conf_path: Path | str | None) -> _Given:
+def _real_names_last(names: Mapping[str, str], given: _Given) -> _Given:
+    """Replace aliases; where one place has both names, the real one counts."""
+    for name, value, source in sorted(given, key=lambda each: each[0] not in names):
+        yield names.get(name, name), value, source
+
+
+def _from_conf_file(conf_path: Path | str | None, known_elsewhere: Collection[str]) -> _Given:
     if conf_path is not None:
         for name, value in read_conf_file(Path(conf_path)).items():
+            if name in known_elsewhere:
+                continue
             yield name, value, f"{conf_path}: {name if name.isidentifier() else repr(name)}"
 
 
@@ -220,6 +247,9 @@ def _from_environment(
         variable = entry.environment_name
         if variable in environment:
             yield entry.name, environment[variable], f"environment variable {variable}"
+        other = _ENVIRONMENT_PREFIX + entry.alias.upper()
+        if entry.alias and other in environment:
+            yield entry.alias, environment[other], f"environment variable {other}"
 
 
 def _from_command_line(options: Mapping[str, Option], command_line: Mapping[str, object]) -> _Given:

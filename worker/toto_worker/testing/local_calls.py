@@ -12,7 +12,6 @@ from toto._core.formats.format import Format
 from toto._core.formats.registry import FormatRegistry
 from toto._core.testing.answer import Answer
 from toto._core.testing.call_options import CallOptions
-from toto._wire.constants import Mode
 from toto._wire.messages import RequestInfo, SessionInfo
 from toto.exceptions import ERROR_SERVER, TotoException
 from toto.session import TotoSession
@@ -125,41 +124,52 @@ def _answer(
     options: CallOptions,
 ) -> Answer:
     own_format = formats.by_name(info.body_format) or formats.json
-    if info.batch_key is not None and outcome.code == 0 and outcome.head.mode == Mode.RAW:
+    if info.batch_key is not None and outcome.is_raw and not outcome.code:
         outcome = Gathered().failed(Failure.raw_in_batch(), own_format, info.request_id)
-    code, head = outcome.code, outcome.head
-    is_http = options["error_status"] == "http"
-    status = head.status or (
-        200 if head.mode != Mode.ENVELOPE else status_of(code, http_statuses=is_http)
-    )
-    is_raw = head.mode == Mode.RAW
+    head = outcome.head
     body_format = formats.for_content_type(head.content_type or None) or own_format
-    content_type = head.content_type if is_raw else body_format.content_type
+    content_type = head.content_type if outcome.is_raw else body_format.content_type
     headers = HTTPHeaders()
     for name, value in (*head.headers, ("Content-Type", content_type)):
         headers.add(name, value)
     items = None if outcome.items is None else [_item(own_format, each) for each in outcome.items]
-    document = None if is_raw or (items is not None and not code) else outcome.document
-    decoded = {} if document is None else body_format.loads(document)
+    is_http = options["error_status"] == "http"
+    has_begun = items is not None or bool(outcome.streamed)
+    code = 0 if has_begun else outcome.code  # a stream's status was sent before its error
+    status = head.status or status_of(code, http_statuses=is_http)
     is_bodiless = info.verb == "HEAD" or status in BODILESS_STATUSES or items is not None
     return Answer(
         method=method.name,
         status=status,
         headers=headers,
         content_type=content_type,
-        body=b"" if is_bodiless else outcome.document,
-        returned=None if code else decoded.get("result", items),
-        error=_error(decoded) if code else None,
+        body=b"" if is_bodiless else _body(outcome),
+        returned=_returned(outcome, body_format) if items is None else items,
+        error=_error(outcome, own_format if has_begun else body_format),
         items=items,
         session=sessions.after(head),
     )
 
 
+def _body(outcome: Outcome) -> bytes:
+    # What a failed stream of bytes has sent: the connection ends without telling why.
+    has_failed = bool(outcome.streamed and outcome.code)
+    return outcome.streamed if has_failed else outcome.streamed + outcome.document
+
+
+def _returned(outcome: Outcome, body_format: Format) -> Any:
+    if outcome.code or outcome.is_raw:
+        return None
+    return body_format.loads(outcome.document)["result"]
+
+
+def _error(outcome: Outcome, body_format: Format) -> TotoException | None:
+    if not outcome.code:
+        return None
+    error = body_format.loads(outcome.document)["error"]
+    return TotoException(error["code"], error["value"])
+
+
 def _item(body_format: Format, encoded: bytes) -> Any:
     frame = body_format.item_prefix + encoded + body_format.item_suffix
     return body_format.loads(frame)["result"]
-
-
-def _error(document: Mapping[str, Any]) -> TotoException:
-    error = document["error"]
-    return TotoException(error["code"], error["value"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from toto._core.failure import Failure
 from toto._core.formats.registry import FormatRegistry
 from toto._wire.codec import ProtocolError, decode, encode
-from toto._wire.constants import NESTING_MAX, STREAM_PIECE_BYTES, STREAM_WINDOW_BYTES, Lane, Mode
+from toto._wire.constants import NESTING_MAX, STREAM_PIECE_BYTES, STREAM_WINDOW_BYTES, Lane
 from toto._wire.messages import (
     Ask,
     AskPart,
@@ -221,9 +221,9 @@ class LocalGateway:
         )
         question.nested = opened.message.call
         outcome = await opened.answered
-        if outcome.code == 0 and outcome.head.mode == Mode.RAW:
+        if outcome.code == 0 and outcome.is_raw:
             return Gathered().failed(Failure.raw_in_call(ask.method), msgpack, "")
         if outcome.code == 0 and outcome.items is not None:
             document = msgpack.join_list(outcome.items)
-            return Outcome(0, outcome.head, document, None)
+            return Outcome(0, outcome.head, document)
         return outcome

@@ -18,9 +18,16 @@ class Outcome:
     """0, or the error code of the document."""
     head: Head
     document: bytes
-    """The finished answer, or the bytes of a raw one; of a stream only what ends it."""
-    items: tuple[bytes, ...] | None
+    """What ends the answer, and most answers are nothing else: a finished document, or bytes."""
+    items: tuple[bytes, ...] | None = None
     """The encoded items of a generator."""
+    streamed: bytes = b""
+    """The bytes of a raw stream before its end."""
+
+    @property
+    def is_raw(self) -> bool:
+        """The body is bytes of the method's own; an error has a document all the same."""
+        return self.head.mode == Mode.RAW
 
 
 @dataclass(slots=True)
@@ -59,7 +66,7 @@ class Gathered:
         head = first._replace(session=self._session, is_session_ended=self._is_session_ended)
         if head.mode == Mode.ITEMS:
             return Outcome(code, head, document, tuple(self.items))
-        return Outcome(code, head, b"".join(self.items) + document, None)
+        return Outcome(code, head, document, streamed=b"".join(self.items))
 
     def _add_head(self, head: Head | None) -> None:
         if head is None:

@@ -49,7 +49,7 @@ class JsonFormat:
 
     def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits
-        self._copier = PlainCopier(self.name, orjson.dumps, with_dataclasses=True)
+        self._copier = PlainCopier(self.name, orjson.dumps)
 
     def loads(self, body: bytes) -> Any:
         """Decode a body, or raise MalformedBody."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from datetime import date, time
+from enum import Enum
 from typing import Any, NoReturn
+from uuid import UUID
 
 from toto._core.formats.errors import MalformedBody, NotSerializable
 from toto._core.formats.limits import DecodeLimits
@@ -55,16 +58,13 @@ class PlainCopier:
 
     Args:
         format_name: named in the error.
-        encode: the format's encoder; every leaf is tried with it.
-        with_dataclasses: the format carries dataclasses, as objects.
+        encode: the format's encoder; every leaf is tried with it. What it does not take of what
+            JSON carries (dataclasses, dates, UUIDs, enums) becomes what JSON makes of it.
     """
 
-    def __init__(
-        self, format_name: str, encode: Callable[[Any], bytes], *, with_dataclasses: bool = False
-    ) -> None:
+    def __init__(self, format_name: str, encode: Callable[[Any], bytes]) -> None:
         self._format_name = format_name
         self._encode = encode
-        self._with_dataclasses = with_dataclasses
 
     def encode(self, value: Any) -> bytes:
         """Encode the copy, or raise NotSerializable with the path of the first bad part."""
@@ -90,7 +90,10 @@ class PlainCopier:
             return value
         if isinstance(value, float):
             return float(value)  # orjson refuses subclasses, such as numpy's float64
-        if self._with_dataclasses and is_dataclass(value) and not isinstance(value, type):
+        plain = _plain(value)
+        if plain is not value:
+            return self._copy(plain, trail)
+        if is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in fields(value) if not field.name.startswith("_")]
             return {name: self._copy(getattr(value, name), (*trail, name)) for name in names}
         self._refuse(trail, type(value).__name__)
@@ -112,6 +115,15 @@ class PlainCopier:
 
     def _refuse(self, trail: tuple[str | int, ...], what: str) -> NoReturn:
         raise NotSerializable(self._format_name, "$" + "".join(map(_step, trail)), what)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON makes of a date, a UUID or an enum, and anything else as it is."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _step(key: str | int) -> str:

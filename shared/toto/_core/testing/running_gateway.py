@@ -4,12 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
@@ -184,10 +185,8 @@ class RunningGateway:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # the group was made for it
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
     def _is_ready(self) -> bool:
@@ -234,9 +233,11 @@ def running_gateway(
         TimeoutError: it takes too long to start; the same.
     """
     with tempfile.TemporaryDirectory(prefix="toto-test-") as directory:
-        given = {"host": "127.0.0.1", "port": 0, **options}
+        given = {"host": "127.0.0.1", "port": 0, "log_level": "info", **options}
         given |= {"method_module": methods, "app_dir": os.path.abspath(app_dir)}
         given |= {"workers": workers}
+        if not given["port"] and given["log_level"] not in ("info", "debug"):
+            given["port"] = _free_port()  # the line that tells the port would not be written
         if conf is None:
             given.setdefault("sqlite_path", f"{directory}/toto.db")
         output_path = Path(directory, "output.log")
@@ -270,6 +271,13 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _text(value: Any) -> str:

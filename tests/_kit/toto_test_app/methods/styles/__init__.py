@@ -1,0 +1,1 @@
+"""Methods that answer in other ways than by an envelope."""

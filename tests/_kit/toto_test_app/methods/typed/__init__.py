@@ -1,0 +1,1 @@
+"""Methods whose parameters have a type."""

@@ -1,0 +1,128 @@
+"""``call_method`` with sessions and accounts."""
+
+from typing import Any
+
+from toto.exceptions import ERROR_NOT_AUTHORIZED
+from toto.invocation import (
+    anonymous_session,
+    authenticated,
+)
+from toto.testing import call_method
+
+ADA = {"user_id": "ada", "count": 1}
+
+
+@authenticated
+def count(handler: Any, parameters: Any) -> Any:
+    handler.session["count"] += 1
+    if parameters.get("save", True):
+        handler.session.save()
+    return handler.session["count"]
+
+
+def whose(handler: Any, parameters: Any) -> Any:
+    session = handler.retrieve_session()
+    return session and session.user_id
+
+
+# -- sessions and accounts
+
+
+def test_a_session_of_a_user() -> None:
+    """The method sees its variables, and the test what was saved."""
+    answer = call_method(count, {}, session=ADA)
+
+    assert answer.result == 2
+    assert answer.session is not None
+    assert answer.session.user_id == "ada"
+    assert answer.session.state == {"count": 2}
+
+
+def test_what_was_not_saved_is_lost() -> None:
+    """As when served."""
+    answer = call_method(count, {"save": False}, session=ADA)
+
+    assert answer.result == 2
+    assert answer.session is not None
+    assert answer.session["count"] == 1
+
+
+def test_no_session_and_an_anonymous_one() -> None:
+    """Neither is a user's."""
+    nobody = call_method(count, {})
+    guest = call_method(count, {}, session={"count": 1})
+
+    assert nobody.error is not None
+    assert guest.error is not None
+    assert nobody.error.code == guest.error.code == ERROR_NOT_AUTHORIZED
+    assert guest.session is not None
+    assert (guest.session.user_id, guest.session["count"]) == (None, 1)
+
+
+def test_a_session_goes_from_call_to_call() -> None:
+    """The next call has the accounts and sessions of the one before."""
+    first = call_method(anonymous_session(lambda handler, _: handler.session.save()))
+    login = call_method(
+        "toto.methods.account.login",
+        {"user_id": "ada", "password": "pw"},
+        session=first.session,
+        accounts={"ada": "pw"},
+    )
+    again = call_method(whose, session=login.session)
+    logout = call_method("toto.methods.account.logout", session=login.session)
+    after = call_method(whose, session=login.session)
+
+    assert again.result == "ada"
+    assert logout.session is None
+    assert after.result is None
+
+
+def test_accounts() -> None:
+    """Passwords are checked, properties are there, and passwords can be changed."""
+    accounts: dict[str, Any] = {"ada": {"password": "pw", "hats": 3}, "bob": "pw"}
+
+    @authenticated
+    def hats(handler: Any, parameters: Any) -> Any:
+        return handler.session.get_account()["hats"]
+
+    def change(handler: Any, parameters: Any) -> Any:
+        handler.db_connection.change_password("ada", "pw", "new")
+        handler.create_session("ada", "new")
+
+    wrong = call_method(
+        "toto.methods.account.login", {"user_id": "bob", "password": "no"}, accounts=accounts
+    )
+
+    assert call_method(hats, session={"user_id": "ada"}, accounts=accounts).result == 3
+    assert wrong.error is not None
+    assert wrong.error.code == 1005
+    changed = call_method(change, accounts=accounts)
+    assert changed.error is None
+    assert changed.session is not None
+    assert changed.session.user_id == "ada"
+
+
+def test_the_user_of_the_session_has_no_password() -> None:
+    """Nobody logs in as a user that only the session names."""
+    answer = call_method(
+        "toto.methods.account.login",
+        {"user_id": "ada", "password": "-"},
+        session={"user_id": "ada"},
+    )
+
+    assert answer.error is not None
+    assert answer.error.code == 1005
+
+
+def test_settings_of_accounts() -> None:
+    """Options about accounts apply."""
+    answer = call_method(
+        "toto.methods.account.create",
+        {"user_id": "ada", "password": "pw", "hats": 3},
+        settings={"account_fields": ["hats"]},
+    )
+
+    assert answer.session is not None
+    account = answer.session.get_account()
+    assert account is not None
+    assert account["hats"] == 3

@@ -1,7 +1,6 @@
 """What may be sent as an event, and from where."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ for _ in range(100):
     ("args", "error", "told"),
     [
         ({"a": [1, {2, 3}]}, TypeError, r"\$\.a\[1\]: set"),
-        ({"when": datetime(2030, 1, 1, tzinfo=UTC)}, TypeError, r"\$\.when: .*datetime"),
+        ({"z": 1j}, TypeError, r"\$\.z: complex"),
         ({1: 2}, TypeError, "not serializable as msgpack"),
         ("x" * 524_284, ValueError, "may have 524288 bytes, not 524289"),
         (NESTED, ValueError, "cannot be sent: "),

@@ -27,7 +27,8 @@ class EventDesk:
 
     Every worker is connected to all gateway processes of a host, so an event that is given to one
     of them reaches all workers. It is always the same one while it lives, so that events stay in
-    order. Workers prefer the same one, that its rounds among them are fair.
+    order. The rounds of events for one worker are each gateway's own, so workers choose the same
+    gateway where they can.
     """
 
     def __init__(self) -> None:

@@ -235,7 +235,8 @@ def _from_conf_file(conf_path: Path | str | None, known_elsewhere: Collection[st
 def _from_environment(
     options: Mapping[str, Option], environment: Mapping[str, str], known_elsewhere: Collection[str]
 ) -> _Given:
-    known = {*options, *known_elsewhere}
+    aliases = {entry.alias for entry in options.values() if entry.alias}
+    known = {*options, *aliases, *known_elsewhere}
     for variable, value in environment.items():
         name = variable.removeprefix(_ENVIRONMENT_PREFIX).lower()
         is_ours = variable.startswith(_ENVIRONMENT_PREFIX) and not _is_service_link(variable, value)

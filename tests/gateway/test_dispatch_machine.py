@@ -144,12 +144,16 @@ class DispatchMachine(RuleBasedStateMachine):
             assert worker.slots.free(Lane.THREAD) >= 0
 
     @invariant()
-    def no_method_has_two_threads_beside_it(self) -> None:
-        for outcome in getattr(self, "cluster", _NO_CLUSTER).outcomes:
-            assert outcome.call is None or outcome.call.extras >= 0
-            if outcome.call is not None and not outcome.call.waiting_children:
-                continue
-            assert outcome.call is None or outcome.call.extras or outcome.call.is_ended
+    def a_thread_beside_the_slots_has_a_lender_of_its_own(self) -> None:
+        calls = [o.call for o in getattr(self, "cluster", _NO_CLUSTER).outcomes]
+        lent = [c for c in calls if c is not None and c.is_extra and c.lane == Lane.THREAD]
+        assert len({id(call.lender) for call in lent}) == len(lent)
+        for call in lent:
+            assert call.lender is not None
+            assert call.lender in list(call.callers())
+            assert call.lender.lane == Lane.THREAD
+            assert call.lender.worker is call.worker
+            assert call.lender.lends
 
     def teardown(self) -> None:
         """Left alone, all calls end and every slot is seen free by every gateway again."""

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from toto._core.failure import Failure
 from toto_testkit.dispatch_model import Cluster, ModelWorker, Outcome
 from toto_worker.call import WorkerCall
 
@@ -75,6 +76,50 @@ def test_coroutines_are_lent_as_many_places_as_they_ask_for() -> None:
         nested(cluster, caller, "async")
 
     assert len(worker.running) == 7
+    cluster.settle()
+
+
+def test_a_coroutine_lends_no_thread() -> None:
+    """It holds none: what it calls waits for a slot, so that no worker runs two at once."""
+    cluster, worker = one_slot()
+    cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.submit(0, "async", in_batch=False, timeout=30)
+    cluster.deliver_all()
+
+    nested(cluster, only_call(worker, "async-1"))
+    assert worker.started == ["slow-0", "async-1"]
+
+    worker.finish(only_call(worker, "slow-0"), 50_000)
+    cluster.deliver_all()
+    assert worker.started == ["slow-0", "async-1", "slow-2"]
+    cluster.settle()
+
+
+def test_a_thread_is_lent_through_a_coroutine() -> None:
+    """Two levels down: the thread waits for the coroutine, and that for a thread's call."""
+    cluster, worker = one_slot()
+    cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    nested(cluster, only_call(worker, "slow-0"), "async")
+
+    nested(cluster, only_call(worker, "async-1"))
+
+    assert worker.started == ["slow-0", "async-1", "slow-2"]
+    cluster.settle()
+
+
+def test_a_full_queue_does_not_stop_what_has_begun() -> None:
+    """What a running method waits for needs no place in the queue."""
+    cluster, worker = one_slot()
+    for _ in range(1 + 128 + 4):
+        cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    refused = cluster.submit(0, "slow", in_batch=False, timeout=30)
+    assert refused.endings == [Failure.overloaded()]
+
+    outcome = nested(cluster, only_call(worker, "slow-0"))
+
+    assert worker.started == ["slow-0", outcome.name]
     cluster.settle()
 
 

@@ -305,9 +305,10 @@ class DispatchClient:
         call.sink.on_failure(failure)
 
     def _lend(self, ended: PendingCall) -> None:
-        """A call is off its worker: another one of the same method may run in its place."""
-        if ended.request.parent is not None:
-            self._apply(self._scheduler.lend(ended.request.parent))
+        """A call is off its worker: another one may run in the place that it had."""
+        for above in ended.callers():
+            if not above.lends and above.waiting_below:
+                self._apply(self._scheduler.lend(above))
 
     def _on_result(self, worker: WorkerView, message: Result, payload: bytes) -> None:
         call = _call_of(worker, message.call, message.attempt)

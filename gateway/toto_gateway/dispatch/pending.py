@@ -1,5 +1,6 @@
 """One call on its way: what it asks for, where it is, and who waits for its answer. No I/O."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,17 +49,18 @@ class PendingCall:
         "call_id",
         "deadline",
         "depth",
-        "extras",
         "is_extra",
         "is_fast",
         "is_waiting",
         "lane",
+        "lender",
+        "lends",
         "losses",
         "order",
         "request",
         "sink",
         "state",
-        "waiting_children",
+        "waiting_below",
         "worker",
     )
 
@@ -81,11 +83,13 @@ class PendingCall:
         self.worker: WorkerView | None = None
         self.depth: int = 0 if request.parent is None else request.parent.depth + 1
         self.is_extra = False
-        """True while it runs beside its worker's slots, in the place of a call that waits."""
-        self.extras = 0
-        """Calls of its method that do so."""
-        self.waiting_children: list[PendingCall] = []
-        """Calls of its method that found neither a slot nor a place beside."""
+        """True while it runs beside its worker's slots."""
+        self.lender: PendingCall | None = None
+        """The waiting call in whose place it does so."""
+        self.lends = False
+        """True while another call runs in its place."""
+        self.waiting_below: list[PendingCall] = []
+        """Calls that it waits for, through others perhaps, and that found no slot."""
 
     def advance(self, event: CallEvent) -> None:
         """Move to the state that follows ``event``.
@@ -98,6 +102,13 @@ class PendingCall:
     def drop_body(self) -> None:
         """Let go of the body: the call will not be sent any more."""
         self.request = replace(self.request, body=b"")
+
+    def callers(self) -> Iterator["PendingCall"]:
+        """Yield the call whose method made this one, the one that made that, and so on."""
+        above = self.request.parent
+        while above is not None:
+            yield above
+            above = above.request.parent
 
     @property
     def is_ended(self) -> bool:

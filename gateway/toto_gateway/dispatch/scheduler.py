@@ -72,32 +72,32 @@ class Scheduler:
         if self._is_given_up(route, now):
             yield Refuse(call, Failure.no_worker())
             return
-        if not self._has_room(route, call, now):
-            yield Refuse(call, Failure.overloaded())
-            return
         if route.waiting == 0:
             worker = self._idle_worker(route) or self._worker_ahead(route, call)
             if worker is not None:
                 yield self._send(worker, call, route, ticket=0)
                 return
-        beside = self._worker_beside(call, route)
+        beside = self._place_beside(call, route)
         if beside is not None:
-            yield self._send(beside, call, route, ticket=0, is_extra=True)
-            return
-        self._queue(call, route)
+            yield self._send_beside(beside, call, route)
+        elif self._has_room(route, call, now):
+            self._queue(call, route)
+        else:
+            yield Refuse(call, Failure.overloaded())
 
-    def lend(self, parent: PendingCall) -> Iterator[Instruction]:
-        """A call that ran in the place of ``parent`` is through: the next of its method's may."""
-        while parent.waiting_children and not parent.is_ended:
-            call = parent.waiting_children[0]
-            if call.is_waiting and not call.is_ended:
-                route = self._route(call.request.method)
-                worker = self._worker_beside(call, route)
-                if worker is None:
-                    return
-                route.remove(call)
-                yield self._send(worker, call, route, ticket=0, is_extra=True)
-            parent.waiting_children.pop(0)
+    def lend(self, lender: PendingCall) -> Iterator[Instruction]:
+        """Nothing runs in the place of ``lender`` any more: the next call it waits for may."""
+        waiting, lender.waiting_below = lender.waiting_below, []
+        for call in waiting:
+            if not call.is_waiting or call.is_ended:
+                continue
+            route = self._route(call.request.method)
+            beside = None if lender.is_ended else self._place_beside(call, route)
+            if beside is None:
+                lender.waiting_below.append(call)
+                continue
+            route.remove(call)
+            yield self._send_beside(beside, call, route)
 
     def abandon(self, call: PendingCall) -> WorkerView | None:
         """Count out a call that ended unanswered; return the worker that has it, if any."""
@@ -116,10 +116,10 @@ class Scheduler:
             return
         running = worker.fast if call.is_fast else worker.slow
         running[call.lane] -= 1
-        if call.is_extra:
-            call.is_extra = False
-            if call.request.parent is not None:
-                call.request.parent.extras -= 1
+        call.is_extra = False
+        if call.lender is not None:
+            call.lender.lends = False
+            call.lender = None
         if call.request.in_batch:
             self._route(call.request.method).batch_running -= 1
         if run_microseconds:
@@ -240,8 +240,8 @@ class Scheduler:
     @staticmethod
     def _queue(call: PendingCall, route: Route) -> None:
         route.put(call)
-        if call.request.parent is not None:
-            call.request.parent.waiting_children.append(call)
+        for above in call.callers():
+            above.waiting_below.append(call)
 
     def _route(self, method: str) -> Route:
         route = self._by_method.get(method)
@@ -307,25 +307,35 @@ class Scheduler:
         workers = [worker for worker in workers if self._may_go_ahead(worker, call)]
         return min(workers, key=lambda w: w.fast[route.lane], default=None)
 
-    def _worker_beside(self, call: PendingCall, route: Route) -> WorkerView | None:
-        """Return a worker that shall run the call beside its slots, or None.
+    def _place_beside(
+        self, call: PendingCall, route: Route
+    ) -> tuple[WorkerView, PendingCall | None] | None:
+        """Return a worker that shall run the call beside its slots, and in whose place, or None.
 
         A method that waits for another one leaves its slot idle. Without this rule a pool whose
-        slots are all held by such methods would stand still until their time is over. One call of
-        a thread's kind at a time may run in the place of the one that waits, so that the pool
-        never runs more than it has slots; coroutines cost little and are not counted.
+        slots are all held by such methods would stand still until their time is over. A thread's
+        call runs in the place of one that waits for it in a thread of the same worker, and one at a
+        time: no process runs more methods in threads than it has slots. Coroutines cost little.
         """
-        parent = call.request.parent
-        if parent is None or (route.lane == Lane.THREAD and parent.extras):
-            return None
-        above: PendingCall | None = parent
-        while above is not None:
+        method = call.request.method
+        for above in call.callers():
             worker = above.worker
-            if worker is not None and worker.serves(call.request.method):
-                return worker
-            above = above.request.parent
-        workers = [w for group in route.groups for w in group.workers.values()]
-        return self._random.choice(workers) if workers else None
+            if worker is None or not worker.serves(method):
+                continue
+            if route.lane == Lane.LOOP:
+                return worker, None
+            if above.lane == Lane.THREAD and not above.lends:
+                return worker, above
+        return None
+
+    def _send_beside(
+        self, place: tuple[WorkerView, PendingCall | None], call: PendingCall, route: Route
+    ) -> SendCall:
+        worker, lender = place
+        if lender is not None:
+            lender.lends = True
+        call.lender = lender
+        return self._send(worker, call, route, ticket=0, is_extra=True)
 
     def _may_go_ahead(self, worker: WorkerView, call: PendingCall) -> bool:
         ahead = 0 if call.request.parent else self.times.of(call.request.method).ahead
@@ -352,8 +362,6 @@ class Scheduler:
     ) -> SendCall:
         call.advance(CallEvent.SEND)
         call.is_extra = is_extra
-        if is_extra and call.request.parent is not None:
-            call.request.parent.extras += 1
         call.attempt += 1
         call.worker = worker
         call.is_fast = self.times.of(call.request.method).is_fast

@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
+# The whole suite runs in two processes, a file of tests in one; single files need no second one.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format docs bench clean
@@ -24,7 +26,7 @@ run: $(BIN)/toto-gateway ## Serve the quickstart on port 8888 with two local wor
 	$(BIN)/toto-gateway --conf examples/quickstart/gw.conf $(ARGS)
 
 test: $(VENV)/dev.stamp ## Run the whole suite
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(if $(findstring tests/,$(ARGS)),,$(PARALLEL)) $(ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, types and import contracts
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Fixtures that start the real commands; a failed test shows what they wrote."""
 
+import os
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,10 +12,24 @@ import pytest
 from toto_testkit.cluster import Cluster
 from toto_testkit.fixtures import Gate, InBackground, MakeCluster
 from toto_testkit.leaks import leaving_nothing
-from toto_testkit.processes import Command
+from toto_testkit.processes import BYTECODE_VARIABLE, Command
 
 BACKGROUND_THREADS = 64
 SHOWN_CHARACTERS = 20_000
+LONG_FILES = ("test_readme.py", "test_bench.py")
+"""Few tests that take long: begun last, they would leave the other processors without work."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let commands that tests start keep their bytecode from one test run to the next."""
+    if hasattr(config, "cache"):
+        os.environ.setdefault(BYTECODE_VARIABLE, str(config.cache.mkdir("bytecode")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files where several processes share the tests (pytest-xdist)."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 def commands_behind(fixture: Any) -> list[Command]:

@@ -33,7 +33,7 @@ class TotoHandler(HookedHandler):
         *,
         request_id: str,
         deadline: float,
-        close_hook: "Callable[[], None] | None" = None,
+        close_hook: Callable[[Any], Any] | None = None,
     ) -> None:
         self.request = request
         self.request_id = request_id
@@ -195,9 +195,12 @@ class TotoHandler(HookedHandler):
 
         It calls the function ``on_connection_close(handler)`` of the method's module.
         """
+        self._on_close(self)
+
+    def _on_close(self, shown: Any) -> None:
         hook, self._close_hook = self._close_hook, None
         if hook is not None:
-            hook()
+            hook(shown)
 
     # -- the answer
 
@@ -357,6 +360,10 @@ class BatchHandlerProxy:
     @session.setter
     def session(self, session: "TotoSession | None") -> None:
         self.handler.session = session
+
+    def on_connection_close(self) -> None:
+        """The client has gone: call the function of the method's module, with this proxy."""
+        self.handler._on_close(self)
 
     def respond(
         self,

@@ -17,9 +17,50 @@ from toto._core.parameter_type import is_record, refuse_missing
 from toto._core.traits import ErrorRedirects, add_traits, own_traits
 from toto._core.typed_parameters import typed
 from toto._wire.constants import Policy
-from toto.exceptions import ERROR_NOT_AUTHORIZED, TotoException
+from toto.exceptions import (
+    ERROR_DEADLINE,
+    ERROR_INVALID_HMAC,
+    ERROR_INVALID_METHOD,
+    ERROR_INVALID_RESPONSE_HMAC,
+    ERROR_INVALID_SESSION_ID,
+    ERROR_INVALID_USER_ID,
+    ERROR_MALFORMED_REQUEST,
+    ERROR_MISSING_METHOD,
+    ERROR_MISSING_PARAMS,
+    ERROR_NO_WORKER,
+    ERROR_NOT_AUTHORIZED,
+    ERROR_OVERLOADED,
+    ERROR_PAYLOAD_TOO_LARGE,
+    ERROR_SERVER,
+    ERROR_UNAVAILABLE,
+    ERROR_UNSUPPORTED_MEDIA_TYPE,
+    ERROR_USER_ID_EXISTS,
+    ERROR_USER_NOT_FOUND,
+    ERROR_WORKER_LOST,
+    TotoException,
+)
 
 __all__ = [
+    "ERROR_DEADLINE",
+    "ERROR_INVALID_HMAC",
+    "ERROR_INVALID_METHOD",
+    "ERROR_INVALID_RESPONSE_HMAC",
+    "ERROR_INVALID_SESSION_ID",
+    "ERROR_INVALID_USER_ID",
+    "ERROR_MALFORMED_REQUEST",
+    "ERROR_MISSING_METHOD",
+    "ERROR_MISSING_PARAMS",
+    "ERROR_NOT_AUTHORIZED",
+    "ERROR_NO_WORKER",
+    "ERROR_OVERLOADED",
+    "ERROR_PAYLOAD_TOO_LARGE",
+    "ERROR_SERVER",
+    "ERROR_UNAVAILABLE",
+    "ERROR_UNSUPPORTED_MEDIA_TYPE",
+    "ERROR_USER_ID_EXISTS",
+    "ERROR_USER_NOT_FOUND",
+    "ERROR_WORKER_LOST",
+    "TotoException",
     "anonymous_session",
     "asynchronous",
     "authenticated",
@@ -33,6 +74,7 @@ __all__ = [
     "requires",
     "timeout",
 ]
+# The errors too, as in Toto, whose methods take both by importing all names from here.
 
 Invoke = Callable[..., Any]
 _F = TypeVar("_F", bound=Callable[..., object])

@@ -143,7 +143,7 @@ class InstancePool:
     Any attribute gives a function that borrows an instance, calls its method of that name, and
     gives the instance back; who finds none free waits.
 
-        pool = InstancePool([connect(), connect()])
+        pool = InstancePool([sqlite3.connect("a.db", check_same_thread=False) for _ in range(2)])
         pool.execute("DELETE FROM carts")  # by one of the two
 
     Args:
@@ -230,8 +230,8 @@ class InstancePool:
 class AwaitableInstance:
     """Stands for an object whose methods block: here they run in a ``TaskQueue``.
 
-        mail = AwaitableInstance(smtplib.SMTP("localhost"), "mail")
-        await mail.noop()
+        words = AwaitableInstance(["cat"], "words")
+        await words.append("hat")  # in a coroutine
 
     Args:
         instance: the object.

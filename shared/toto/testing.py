@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from toto._core.testing.answer import Answer
+from toto._core.testing.answer import Answer, SentEvent
 from toto._core.testing.call_options import CallOptions, completed
 from toto._core.testing.running_gateway import GatewayResponse, RunningGateway, running_gateway
 
@@ -33,6 +33,7 @@ __all__ = [
     "CallOptions",
     "GatewayResponse",
     "RunningGateway",
+    "SentEvent",
     "call_method",
     "running_gateway",
 ]
@@ -52,7 +53,7 @@ def call_method(
     The request is encoded and decoded, decorators and hooks run, plain functions run in a thread
     and coroutines on an event loop of their own (so a test may have one itself), and the answer is
     encoded. Accounts and sessions are real, in a database in memory. Signatures and cookies are
-    the gateway's work: nothing of them happens here.
+    the gateway's work: nothing of them happens here. Events stay in this process.
 
         login = call_method("toto.methods.account.login", {"user_id": "ada", "password": "pw"},
                             accounts={"ada": "pw"})

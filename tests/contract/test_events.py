@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "event_init_module": "toto_test_app.on_events",
         },
     ) as cluster:
-        probe = cluster.directory / "probe"
-        poll_until(lambda: len(notes_of(cluster, "record", probe)) == WORKERS, message="all hear")
+        wait_until_all_hear(cluster, cluster.directory / "probe")
         yield cluster
 
 
@@ -45,10 +43,17 @@ def send(cluster: Cluster, name: str, args: Any = None, **parameters: Any) -> No
     assert answer.status == 200, answer
 
 
-def notes_of(cluster: Cluster, name: str, path: Path) -> set[str]:
-    """Send a probe, and return the workers that have noted one so far."""
-    send(cluster, name, {"path": str(path), "note": "probe"})
-    return {pid for pid, _ in lines(path)}
+def wait_until_all_hear(cluster: Cluster, path: Path) -> None:
+    """Send probes until every worker that lives has noted one."""
+
+    def is_heard() -> bool:
+        args = {"path": str(path), "note": "probe"}
+        # The first calls may reach a gateway process that no worker has found yet.
+        answer = cluster.call("events.send", {"name": "record", "args": args})
+        living, heard = cluster.worker_pids(), {int(pid) for pid, _ in lines(path)}
+        return answer.status == 200 and len(living) == cluster.workers and living <= heard
+
+    poll_until(is_heard, 20.0, "all workers hear")
 
 
 def lines(path: Path) -> list[tuple[str, str]]:
@@ -317,22 +322,12 @@ def test_events_survive_the_loss_of_a_gateway_and_of_a_worker(
     cluster = make_cluster(
         workers=2, processes=2, event_init_module="toto_test_app.on_events", threads=2
     )
-    path = tmp_path / "before"
-    poll_until(lambda: len(notes_of(cluster, "record", path)) == 2, message="both hear")
+    wait_until_all_hear(cluster, tmp_path / "before")
 
     for number, pid in enumerate([*sorted(cluster.gateway_pids()), min(cluster.worker_pids())]):
         os.kill(pid, signal.SIGKILL)
-        path = tmp_path / f"after-{number}"
-        poll_until(partial(is_heard_by_all, cluster, path), message="both hear again")
+        wait_until_all_hear(cluster, tmp_path / f"after-{number}")
         path = tmp_path / f"for-one-{number}"
         for note in range(4):
             send(cluster, "record", {"path": str(path), "note": f"{note}"}, broadcast=False)
         assert sorted(note for _, note in wait_for_lines(path, 4)) == ["0", "1", "2", "3"]
-
-
-def is_heard_by_all(cluster: Cluster, path: Path) -> bool:
-    """Tell whether the two workers that live now have noted a probe."""
-    args = {"path": str(path), "note": "probe"}
-    answer = cluster.call("events.send", {"name": "record", "args": args})
-    living = cluster.worker_pids()
-    return answer.status == 200 and len(living) == 2 and living <= {int(p) for p, _ in lines(path)}

@@ -226,11 +226,11 @@ def test_a_type_that_cannot_be_decoded_stops_the_worker(tmp_path: Path) -> None:
     )
     app.write("methods/shop/__init__.py", "")
 
-    ended = app.run_gateway("--app-dir", str(tmp_path), "--port", str(app.port))
+    ended = app.run(*app.gateway_arguments())
 
     assert_refused(
         ended,
         3,
         "Method shop.order (module methods.shop.order): parameters of type Order cannot be"
-        " decoded: no request can carry a socket",
+        " decoded: no request can carry values of type socket",
     )

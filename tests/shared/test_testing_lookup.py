@@ -77,9 +77,6 @@ def test_what_is_no_method_is_refused(shop: Callable[..., None]) -> None:
         call_method("shop.nothing")
 
 
-# -- methods that call methods
-
-
 @pytest.mark.parametrize("name", ["name", "orders.name", "methods.orders.name"])
 def test_a_name_is_looked_up_around_the_method(shop: Callable[..., None], name: str) -> None:
     """In the packages that the method is in, whichever of them is the root."""

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from toto.exceptions import ERROR_NOT_AUTHORIZED
+from toto.exceptions import ERROR_MISSING_PARAMS, ERROR_NOT_AUTHORIZED
 from toto.invocation import (
     anonymous_session,
     authenticated,
+    authenticated_with_parameter,
+    requires,
 )
 from toto.testing import call_method
 
@@ -23,9 +25,6 @@ def count(handler: Any, parameters: Any) -> Any:
 def whose(handler: Any, parameters: Any) -> Any:
     session = handler.retrieve_session()
     return session and session.user_id
-
-
-# -- sessions and accounts
 
 
 def test_a_session_of_a_user() -> None:
@@ -126,3 +125,29 @@ def test_settings_of_accounts() -> None:
     account = answer.session.get_account()
     assert account is not None
     assert account["hats"] == 3
+
+
+def test_the_gateway_refuses_first() -> None:
+    """Who needs a session is told so, whatever else the call lacks."""
+    lacking = call_method(requires("hat")(count), {})
+    lacking_hat = call_method(requires("hat")(count), {}, session=ADA)
+
+    assert lacking.error is not None
+    assert lacking.error.code == ERROR_NOT_AUTHORIZED
+    assert lacking_hat.error is not None
+    assert lacking_hat.error.code == ERROR_MISSING_PARAMS
+
+
+def test_a_session_id_in_the_parameters() -> None:
+    """It is looked up where the sessions of the call are."""
+
+    @authenticated_with_parameter
+    def invoke(handler: Any, parameters: Any) -> Any:
+        return handler.session.user_id
+
+    first = call_method(whose, session=ADA).session
+    assert first is not None
+    given = {"session_id": first.session_id}
+
+    assert call_method(invoke, given, session=first).result == "ada"
+    assert call_method(invoke, given).error is not None

@@ -138,11 +138,14 @@ class NestedModel(msgspec.Struct):
 @pytest.mark.parametrize(
     ("annotation", "reason"),
     [
-        (Connected, "Connected cannot be decoded: no request can carry a Ordinary"),
+        (Connected, "Connected cannot be decoded: no request can carry values of type Ordinary"),
         (TwoLists, "TwoLists cannot be decoded: Type unions may not contain more than one"),
         (Unfinished, "Unfinished cannot be decoded: name 'Nowhere' is not defined"),
         (UnfinishedModel, "UnfinishedModel cannot be decoded: `UnfinishedModel` is not fully"),
-        (NestedModel, "NestedModel cannot be decoded: no request can carry a ItemModel"),
+        (
+            NestedModel,
+            "NestedModel cannot be decoded: no request can carry values of type ItemModel",
+        ),
         (Order | OrderStruct, "Order | "),
     ],
 )

@@ -244,7 +244,8 @@ def names_of(file_name: str) -> list[str]:
     """Return how commands name a file: a method's name, as it stands in a body or a URL."""
     _, is_method, rest = file_name.partition("methods/")
     if not is_method:
-        return [file_name, f"--startup-function {Path(file_name).stem}."]
+        module = Path(file_name).stem
+        return [file_name, f"--startup-function {module}.", f"--event-init-module {module}"]
     name = rest.removesuffix("/__init__.py").removesuffix(".py")
     return [f'"{name.replace("/", ".")}"', f"{CLIENT_PORT}/{name}"]
 

@@ -143,6 +143,15 @@ def test_required_and_default_parameters(shop: ClassicApp) -> None:
     assert lacking.error == {"code": 1003, "value": "Missing parameters: shop, text"}
 
 
+def test_one_star_import_is_enough(shop: ClassicApp) -> None:
+    """``from toto.invocation import *`` brings the exceptions along, as Toto's did."""
+    right = shop.call("order", {"article": "hat"})
+    wrong = shop.call("order", {"article": "hat", "count": 11})
+
+    assert right.result == {"article": "hat", "count": 1}
+    assert wrong.error == {"code": 1003, "value": "Too many"}
+
+
 def test_a_method_reads_the_request(shop: ClassicApp) -> None:
     """Names of headers are found in any spelling, as on Tornado's request."""
     headers = {"User-Agent": "old client"}

@@ -53,7 +53,7 @@ def test_the_table_knows_the_type_of_parameters(app: UserApp, text: str) -> None
     ("annotation", "reason"),
     [
         ("connection: object | list[int] | set[int]", "Type unions may not contain more than one "),
-        ("connection: Connection", "no request can carry a Connection"),
+        ("connection: Connection", "no request can carry values of type Connection"),
         ("connection: 'Nowhere'", "name 'Nowhere' is not defined"),
     ],
 )

@@ -113,7 +113,8 @@ class AnswerEncoder:
         callback = take_callback(
             parameters, self._traits.jsonp_parameter, by_cookie=self._info.session.is_cookie
         )
-        if not self._is_inner and self._format is self._formats.json:
+        is_script = not self._is_inner and not self._traits.is_raw
+        if is_script and self._format is self._formats.json:
             self._callback = callback
 
     def error_info(self, error: BaseException) -> dict[str, Any]:

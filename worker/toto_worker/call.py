@@ -116,3 +116,8 @@ class WorkerCall:
                 self._cancel_hooks.append(hook)
                 return
         hook()
+
+    def drop_hooks(self) -> None:
+        """The call has ended: nothing is left to cancel, and what hooks hold may go."""
+        with self._lock:
+            self._cancel_hooks = []

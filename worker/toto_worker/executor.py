@@ -129,8 +129,11 @@ class Executor:
     def _work(self) -> None:
         # Methods may ask for "the" event loop; it is the one their coroutines run on.
         asyncio.set_event_loop(self._loop)
-        while (run := self._queue.get()) is not None:
+        run = self._queue.get()
+        while run is not None:
             self._run_in_thread(run)
+            run = None  # its body must not outlast it until the next call comes
+            run = self._queue.get()
 
     def _run_beside(self, run: Run) -> None:
         asyncio.set_event_loop(self._loop)
@@ -232,7 +235,7 @@ class Executor:
 
         def call_hook() -> None:
             REQUEST_ID.set(run.request_id)
-            run.handler.on_connection_close()
+            run.on_client_gone()
 
         self._loop.call_soon_threadsafe(call_hook)
 

@@ -61,15 +61,14 @@ class Run:
         """Send what is still due, free the slot, and call the application's hook."""
         _core(self.handler).on_finish()
         self.response.close(microseconds)
+        self.call.drop_hooks()
         after = TotoHandler.call_hooks.after
         if after is not None:
             self._run_hook(after, self.handler, self.handler.transaction_id)
 
-    def call_close_hook(self) -> None:
-        """The client has gone: tell the method's module."""
-        hook = self.method.on_connection_close
-        if hook is not None:
-            self._run_hook(hook, self.handler)
+    def on_client_gone(self) -> None:
+        """Tell the method's module, once."""
+        self._run_hook(self.handler.on_connection_close)
 
     def _run_hook(self, hook: Callable[..., Any], *arguments: Any) -> None:
         try:
@@ -93,11 +92,10 @@ def make_run(
         HandlerPorts(response, sessions, asker),
         request_id=info.request_id,
         deadline=call.deadline,
-        close_hook=lambda: run.call_close_hook(),
+        close_hook=method.on_connection_close,
     )
     shown = handler if info.batch_key is None else BatchHandlerProxy(handler, info.batch_key)
-    run = Run(call, method, shown, response, sessions, formats)
-    return run
+    return Run(call, method, shown, response, sessions, formats)
 
 
 def _core(handler: TotoHandler | BatchHandlerProxy) -> TotoHandler:

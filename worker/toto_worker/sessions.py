@@ -103,7 +103,7 @@ class CallSessions:
         """
         if self._info.session.packed or self._info.session.error:
             self.retrieve(None)
-        elif policy & Policy.CREATES:
+        elif policy & Policy.CREATES and not policy & Policy.USER:
             self.create(None, None, False)
 
     def retrieve(self, session_id: str | None) -> TotoSession | None:

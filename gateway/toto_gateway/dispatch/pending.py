@@ -98,6 +98,8 @@ class PendingCall:
             ProtocolError: when the call's state does not allow it.
         """
         self.state = advance(self.state, event)
+        if self.state is CallState.ENDED:
+            self.waiting_below = []
 
     def drop_body(self) -> None:
         """Let go of the body: the call will not be sent any more."""

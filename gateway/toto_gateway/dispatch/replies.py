@@ -145,8 +145,10 @@ class Reply:
 
     def close(self) -> None:
         """Give the call up if it has not ended."""
-        if self._call is not None:
-            self._pool.abandon(self._call)
+        call = self._call
+        self._forget_call()
+        if call is not None:
+            self._pool.abandon(call)
 
     # -- ReplySink
 
@@ -158,12 +160,14 @@ class Reply:
             self._chunks.clear()
             self._give_up(Failure.response_too_large(RESPONSE_BYTES_MAX))
         elif final and not self._chunks:
+            self._forget_call()
             if not self._is_streaming and self._head.mode == Mode.ITEMS and not code:
                 self._put(StreamStart(self._head))
             self._put(Answer(self._head, code, payload))
         else:
             self._chunks.append(payload)
             if final:
+                self._forget_call()
                 self._put(Answer(self._head, code, b"".join(self._chunks)))
 
     def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
@@ -185,7 +189,13 @@ class Reply:
 
     def on_failure(self, failure: Failure) -> None:
         """The call ended without an answer."""
+        self._forget_call()
         self._put(failure)
+
+    def _forget_call(self) -> None:
+        # The call knows this reply, and has the body: without a cycle both go at once, and not
+        # when the garbage collector next looks at what is old.
+        self._call = None
 
     def _put(self, event: ReplyEvent) -> None:
         self._events.append(event)

@@ -177,7 +177,7 @@ class PydanticType(ParameterType):
 
     def _validated(self, value: Any, *, is_text: bool) -> Any:
         try:
-            return self._validate(value, strict=False if is_text else None)
+            return self._validate(value, strict=False) if is_text else self._validate(value)
         except self._error_class as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
         missing = [e["loc"][0] for e in errors if e["type"] == "missing" and len(e["loc"]) == 1]
@@ -264,7 +264,7 @@ def _schema_of_custom(kind: type) -> dict[str, Any]:
     # BSON brings objects of its own; everything else that msgspec does not know never arrives.
     if kind is object or kind.__module__.partition(".")[0] == "bson":
         return {"title": kind.__name__}  # msgspec takes an empty schema for none
-    raise TypeError(f"no request can carry a {kind.__qualname__}")
+    raise TypeError(f"no request can carry values of type {kind.__qualname__}")
 
 
 # -- errors
@@ -274,8 +274,8 @@ def _refuse_invalid(found: list[tuple[str, str]]) -> NoReturn:
     reasons = "; ".join(
         f"{path}: {_lowered(text)}" if path else _lowered(text) for path, text in found
     )
-    printable = "".join(char if char.isprintable() else "?" for char in reasons)
-    text = _cut(f"Invalid parameters: {printable}", VALUE_LENGTH_MAX)
+    text = _cut(f"Invalid parameters: {reasons}", VALUE_LENGTH_MAX)
+    text = "".join(char if char.isprintable() else "?" for char in text)
     raise TotoException(ERROR_MISSING_PARAMS, text)
 
 

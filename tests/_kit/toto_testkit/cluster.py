@@ -12,7 +12,7 @@ from toto_testkit.formats import JSON, Format, toml_text
 from toto_testkit.http import RawConnection, Response, fetch
 from toto_testkit.ports import free_port, holders
 from toto_testkit.process_tree import descendant_pids
-from toto_testkit.processes import REPOSITORY, Command, command_path
+from toto_testkit.processes import MAY_COMPILE, REPOSITORY, Command, command_path
 from toto_testkit.waiting import poll_until
 
 TEST_APP_DIRECTORY = REPOSITORY / "tests" / "_kit"
@@ -56,7 +56,11 @@ class Cluster:
                 *self.arguments,
             ],
             output_path=self.directory / "output.log",
-            environment={PIDS_VARIABLE: str(self.pids_directory), **self.environment},
+            environment={
+                PIDS_VARIABLE: str(self.pids_directory),
+                **MAY_COMPILE,
+                **self.environment,
+            },
         )
 
     def __enter__(self) -> Self:

@@ -1,12 +1,13 @@
 """TCP ports of the loopback address: free ones, and who listens on one."""
 
+import os
 import secrets
 import socket
 from pathlib import Path
 
 from toto_testkit.process_tree import open_files
 
-PORTS_FROM, PORTS_TO = 10_000, 32_000
+PORTS = range(10_000, 32_000)
 LISTEN_STATE = "0A"  # st column of /proc/net/tcp
 
 
@@ -16,14 +17,23 @@ def free_port() -> int:
     Below the range that the kernel takes ports for outgoing connections from: one of those could
     take it before the server that it is for has started.
     """
+    ports = own_part(PORTS)
     while True:
-        port = PORTS_FROM + secrets.randbelow(PORTS_TO - PORTS_FROM)
+        port = secrets.choice(ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
+
+
+def own_part(ports: range) -> range:
+    """Return those of the ports that no other process of this test run takes (pytest-xdist)."""
+    name, count = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if name is None or count is None:
+        return ports
+    return ports[int(name.removeprefix("gw")) :: int(count)]
 
 
 def is_listening(port: int) -> bool:

@@ -17,6 +17,11 @@ from toto_testkit.http import fetch_status
 from toto_testkit.waiting import poll_until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+BYTECODE_VARIABLE = "TEST_BYTECODE_FOLDER"
+"""Where commands keep what they have compiled: the tree stays clean of it."""
+MAY_COMPILE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""For commands that run nothing but code of the repository. A file that a test has just written
+may be written again within the same second, and would be taken for the one that was compiled."""
 
 
 def command_path(name: str) -> str:
@@ -27,7 +32,14 @@ def command_path(name: str) -> str:
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without settings of the product, plus the given."""
     inherited = {key: text for key, text in os.environ.items() if not key.startswith("TOTO_")}
-    return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    compiled = {"PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    folder = inherited.get(BYTECODE_VARIABLE)
+    if not folder:
+        compiled["PYTHONDONTWRITEBYTECODE"] = "1"
+    elif not compiled["PYTHONDONTWRITEBYTECODE"] or any(Path(folder).iterdir()):
+        # While the folder is empty, libraries are read faster from where they were installed.
+        compiled["PYTHONPYCACHEPREFIX"] = folder
+    return {**inherited, **compiled}
 
 
 def run_to_end(

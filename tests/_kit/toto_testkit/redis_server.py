@@ -17,7 +17,7 @@ from typing import Self
 
 import redis
 
-from toto_testkit.ports import free_port
+from toto_testkit.ports import free_port, own_part
 from toto_testkit.waiting import poll_until
 
 SHARED_PORT = 6379
@@ -318,8 +318,9 @@ def _free_cluster_port() -> int:
             return False
         return True
 
-    start: int = random.randrange(len(CLUSTER_PORTS))  # noqa: S311  # not the one of another test run
-    ports = [*CLUSTER_PORTS[start:], *CLUSTER_PORTS[:start]]
+    own = own_part(CLUSTER_PORTS)
+    start: int = random.randrange(len(own))  # noqa: S311  # not the one of another test run
+    ports = [*own[start:], *own[:start]]
     found: int = next(port for port in ports if is_free(port) and is_free(port + 10_000))
     return found
 

@@ -10,7 +10,7 @@ from tornado.httputil import HTTPHeaders
 from toto._core.failure import Failure, status_of
 from toto._core.formats.format import Format
 from toto._core.formats.registry import FormatRegistry
-from toto._core.testing.answer import Answer
+from toto._core.testing.answer import Answer, SentEvent
 from toto._core.testing.call_options import CallOptions
 from toto._wire.messages import RequestInfo, SessionInfo
 from toto.exceptions import ERROR_SERVER, TotoException
@@ -53,7 +53,12 @@ def call_locally(
     outcome = worker.call(method.name, body, info, timeout_seconds or TIMEOUT_SECONDS)
     if options["raises"]:
         _raise_unexpected(outcome, unexpected)
-    return _answer(method, info, outcome, formats, sessions, options)
+    answer = _answer(method, info, outcome, formats, sessions, options)
+    answer.events.extend(
+        SentEvent(name, formats.msgpack.loads(payload), is_broadcast)
+        for name, payload, is_broadcast in worker.sent_events
+    )
+    return answer
 
 
 def _raise_unexpected(outcome: Outcome, unexpected: list[tuple[BaseException, bool]]) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from toto._core.failure import Failure
 from toto._core.formats.registry import FormatRegistry
+from toto._core.stores.record import unpack
 from toto._wire.codec import ProtocolError, decode, encode
-from toto._wire.constants import NESTING_MAX, STREAM_PIECE_BYTES, STREAM_WINDOW_BYTES, Lane
+from toto._wire.constants import NESTING_MAX, STREAM_PIECE_BYTES, STREAM_WINDOW_BYTES, Lane, Policy
 from toto._wire.messages import (
     Ask,
     AskPart,
@@ -21,6 +22,7 @@ from toto._wire.messages import (
     Reply,
     RequestInfo,
     Result,
+    SessionInfo,
     Welcome,
     Withdraw,
 )
@@ -82,17 +84,30 @@ class LocalGateway:
         self, method: str, body: bytes, info: RequestInfo, timeout_seconds: float
     ) -> Outcome:
         """Run a call to its end, and to the end of its method."""
+        body_format = self._formats.by_name(info.body_format) or self._formats.json
+        failure = self._refusal(method, info.session)
+        if failure is not None:
+            return Gathered().failed(failure, body_format, info.request_id)
         self._deliver(Welcome((), STREAM_WINDOW_BYTES))
         opened = self._start(method, body, info, time.monotonic() + timeout_seconds)
         try:
             async with asyncio.timeout(timeout_seconds):
                 return await opened.answered
         except TimeoutError:
-            body_format = self._formats.by_name(info.body_format) or self._formats.json
             self._cancel(opened.message.call)
             return opened.gathered.failed(Failure.deadline(), body_format, info.request_id)
         finally:
             await asyncio.wait([opened.ended], timeout=ENDING_SECONDS)
+
+    def _refusal(self, method: str, session: SessionInfo) -> Failure | None:
+        """Tell why a gateway would not trouble a worker with the call, or None."""
+        known = self._methods.get(method)
+        policy = Policy.NONE if known is None else known.traits.policy
+        # An id in the parameters is looked up by the decorator.
+        if not policy & Policy.USER or policy & Policy.PARAMETER:
+            return None
+        is_user = session.packed and unpack(session.packed, session.session_id).user_id
+        return None if is_user else Failure.not_authorized()
 
     # -- to the worker
 
@@ -208,6 +223,9 @@ class LocalGateway:
             return Gathered().failed(Failure.caller_ended(), msgpack, "")
         if parent.depth >= NESTING_MAX:
             return Gathered().failed(Failure.nested_too_deep(NESTING_MAX), msgpack, "")
+        failure = self._refusal(ask.method, ask.session)
+        if failure is not None:
+            return Gathered().failed(failure, msgpack, "")
         info = parent.message.request._replace(
             verb="POST",
             content_type=msgpack.content_type,

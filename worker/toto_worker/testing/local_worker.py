@@ -9,10 +9,12 @@ from concurrent.futures import Future
 from toto._core.formats.registry import FormatRegistry
 from toto._core.timing import MethodTimes
 from toto._wire.messages import RequestInfo
+from toto.events import EventManager
 from toto_worker.calls import CallDesk
 from toto_worker.gateway_link import GatewayLink
 from toto_worker.sessions import SessionServices
 from toto_worker.slots import SlotTable
+from toto_worker.testing.local_events import LocalEvents, Sent
 from toto_worker.testing.local_executor import LocalExecutor, OnError
 from toto_worker.testing.local_gateway import ENDING_SECONDS, LocalGateway
 from toto_worker.testing.local_link import LocalTransport
@@ -53,6 +55,8 @@ class LocalWorker:
         self._formats = formats
         self._debug = debug
         self._on_error = on_error
+        self.sent_events: list[Sent] = []
+        """What methods have sent so far."""
 
     def call(self, method: str, body: bytes, info: RequestInfo, timeout_seconds: float) -> Outcome:
         """Run one call, and return how it ended.
@@ -94,11 +98,14 @@ class LocalWorker:
         desk = _desk(loop, executor.submit)
         gateway = LocalGateway(desk, self._methods, self._formats)
         executor.start(LocalTransport(desk, loop))
+        events = EventManager.instance()
+        events.attach(LocalEvents(loop, self.sent_events), loop)
         try:
             return await gateway.call(method, body, info, timeout_seconds)
         finally:
             executor.stop()
             await asyncio.to_thread(executor.join, ENDING_SECONDS)
+            events.detach()
 
 
 def _desk(loop: asyncio.AbstractEventLoop, on_start: Callable[..., None]) -> CallDesk:

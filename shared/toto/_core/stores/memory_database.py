@@ -6,16 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgpack
-
 from toto._core.stores.memory_counters import MemoryCounters
+from toto._core.stores.property_values import pack_property, unpack_property_into
 from toto._core.stores.record import SessionRecord, pack, session_digest, unpack
-from toto._core.stores.store import (
-    RESERVED_PROPERTIES,
-    CounterStore,
-    Credentials,
-    Database,
-)
+from toto._core.stores.store import CounterStore, Credentials, Database
 
 __all__ = [
     "MemoryAccount",
@@ -157,8 +151,11 @@ class MemoryAccounts:
             account = self._tables.accounts.get(user_id)
             if account is None:
                 return None
-            kept = account.properties
-            found = {name: msgpack.unpackb(kept[name]) for name in names if name in kept}
+            kept = dict(account.properties)
+        found: dict[str, Any] = {}
+        for name in names:
+            if name in kept:
+                unpack_property_into(found, name, kept[name])
         return {**found, "user_id": user_id} if "user_id" in names else found
 
     def update(self, user_id: str, properties: Mapping[str, Any]) -> bool:
@@ -189,10 +186,4 @@ def open_memory_database(
 
 
 def _packed(properties: Mapping[str, Any]) -> dict[str, bytes]:
-    refused = sorted(RESERVED_PROPERTIES.intersection(properties))
-    if refused:
-        raise ValueError(f"reserved: {', '.join(refused)}")
-    try:
-        return {name: msgpack.packb(value) for name, value in properties.items()}
-    except (TypeError, OverflowError, ValueError) as error:
-        raise ValueError(f"cannot be stored: {error}") from error
+    return {name: pack_property(name, value) for name, value in properties.items()}

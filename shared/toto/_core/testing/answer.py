@@ -1,7 +1,7 @@
 """What a method answered to a test's call."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.httputil import HTTPHeaders
 
@@ -10,7 +10,15 @@ from toto.exceptions import TotoException
 if TYPE_CHECKING:
     from toto.session import TotoSession
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "SentEvent"]
+
+
+class SentEvent(NamedTuple):
+    """What a method gave to ``EventManager.send``."""
+
+    name: str
+    args: Any
+    broadcast: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,9 @@ class Answer:
     session: "TotoSession | None" = None
     """The client's session after the call, as it was saved; None if there is none or it has ended.
     It can be given to the next call."""
+    events: list[SentEvent] = field(default_factory=list)
+    """What was sent through the ``EventManager``, in order. Handlers of this process get it, too,
+    as long as the call lasts."""
 
     @property
     def result(self) -> Any:

@@ -323,6 +323,7 @@ class DBConnection:
         self.session_store = session_store_of(
             self._database,
             self.accounts,
+            self.counters,
             self._session_cache,
             self._settings,
             clock=self._clock,

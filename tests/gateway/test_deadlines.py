@@ -21,7 +21,9 @@ class Table:
 
     def add(self, call_id: int, seconds: float) -> PendingCall:
         request = CallRequest("m", b"", INFO, seconds)
-        call = PendingCall(call_id, request, Outcome("x"), deadline=self.loop.time() + seconds)
+        call = PendingCall(
+            call_id, request, Outcome("x"), deadline=self.loop.time() + seconds, arrived_at=0.0
+        )
         self.deadlines.add(call)
         return call
 

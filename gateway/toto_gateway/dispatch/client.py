@@ -10,7 +10,7 @@ from random import Random
 from toto._core.failure import Failure
 from toto._wire.call_state import CallEvent, CallState
 from toto._wire.codec import ProtocolError
-from toto._wire.constants import BODY_CHUNK_BYTES, EVENT_BYTES_MAX, Policy
+from toto._wire.constants import BODY_CHUNK_BYTES, Policy
 from toto._wire.messages import (
     Ask,
     AskPart,
@@ -21,7 +21,6 @@ from toto._wire.messages import (
     Cancel,
     Credit,
     Decline,
-    Event,
     Grant,
     Item,
     Message,
@@ -34,7 +33,7 @@ from toto._wire.messages import (
     Withdraw,
 )
 from toto_gateway.dispatch.deadlines import Deadlines
-from toto_gateway.dispatch.events import EventRoutes
+from toto_gateway.dispatch.event_bus import EventBus
 from toto_gateway.dispatch.instructions import DeclineSlot, Instruction, SendCall, WantSlots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.links import LinkListener, Links
@@ -89,7 +88,6 @@ class DispatchClient:
             random=random or Random(),  # noqa: S311  # spreads load, guards nothing
             now=loop.time(),
         )
-        self._events = EventRoutes()
         self._call_ids = itertools.count(1)
         self._deadlines = Deadlines(loop, self._on_deadline)
         self._wants_scheduled = False
@@ -97,6 +95,9 @@ class DispatchClient:
         self._unserved_timer: asyncio.TimerHandle | None = None
         self._links = make_links(self)
         self._nested = make_nested(self)
+        self._events = EventBus(
+            self._links.send, lambda link: loop.call_soon(self._links.check, link)
+        )
 
     # -- for the pipeline
 
@@ -120,7 +121,8 @@ class DispatchClient:
         if own_seconds:
             is_bounded = request.parent is not None
             seconds = min(seconds, own_seconds) if is_bounded else own_seconds
-        call = PendingCall(next(self._call_ids), request, sink, deadline=now + seconds)
+        number = next(self._call_ids)
+        call = PendingCall(number, request, sink, arrived_at=now, deadline=now + seconds)
         self._apply(self._scheduler.submit(call, now))
         if not call.is_ended:
             self._deadlines.add(call)
@@ -255,10 +257,8 @@ class DispatchClient:
             case Bye():
                 self._events.drain(link)
                 self._scheduler.drain(worker)
-            case Subscribe():
-                self._events.subscribe(link, message.names)
-            case Publish():
-                self._on_publish(message, payload)
+            case Subscribe() | Publish():
+                self._events.on_message(link, message, payload)
             case Ask() | AskPart() | Withdraw():
                 self._nested.on_message(worker, message, payload)
             case _:
@@ -284,14 +284,15 @@ class DispatchClient:
             )
         failure = Failure.worker_lost(exit_signal=death.exit_signal, exit_code=death.exit_code)
         for call in open_calls:
-            if not call.is_ended:  # the end of a method's call is that of those it made
-                self._end_lost(call, failure)
+            self._end_lost(call, failure)
         for call in calls:
             self._lend(call)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
 
     def _end_lost(self, call: PendingCall, failure: Failure) -> None:
+        if call.is_ended:  # by the end of the call whose method made it
+            return
         self._nested.parent_ended(call)
         call.losses += 1
         is_idempotent = self.policy_of(call.request.method) & Policy.IDEMPOTENT
@@ -364,21 +365,6 @@ class DispatchClient:
             self._lend(call)
         self._apply(self._scheduler.offer())
         self._watch_unserved()
-
-    def _on_publish(self, message: Publish, payload: bytes) -> None:
-        if len(payload) > EVENT_BYTES_MAX:
-            raise ProtocolError("the event is too long")
-        event = Event(message.name, message.is_broadcast)
-        if message.is_broadcast:
-            for link in self._events.subscribers(message.name):
-                self._links.send(link, event, payload)
-            return
-        while (receiver := self._events.next_subscriber(message.name)) is not None:
-            if self._links.send(receiver, event, payload):
-                return
-            # It cannot be reached and will be reported lost: the event is the next one's.
-            self._events.drain(receiver)
-            self._loop.call_soon(self._links.check, receiver)
 
     # -- calls that nobody serves
 

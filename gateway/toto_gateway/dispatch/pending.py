@@ -45,6 +45,7 @@ class PendingCall:
     """A call between its arrival and its end."""
 
     __slots__ = (
+        "arrived_at",
         "attempt",
         "call_id",
         "deadline",
@@ -65,8 +66,15 @@ class PendingCall:
     )
 
     def __init__(
-        self, call_id: int, request: CallRequest, sink: ReplySink, *, deadline: float
+        self,
+        call_id: int,
+        request: CallRequest,
+        sink: ReplySink,
+        *,
+        arrived_at: float,
+        deadline: float,
     ) -> None:
+        self.arrived_at = arrived_at
         self.call_id = call_id
         self.order = call_id
         self.request = request

@@ -69,7 +69,7 @@ class Scheduler:
             lane = Lane.THREAD
         call.lane = lane
         route = self._route(method)
-        if self._is_given_up(route, now):
+        if self._is_given_up(route, call, now):
             yield Refuse(call, Failure.no_worker())
             return
         if route.waiting == 0:
@@ -221,9 +221,10 @@ class Scheduler:
     def unserved(self, now: float) -> Iterator[Instruction]:
         """Refuse the calls whose method has had no live worker for longer than the grace."""
         for route in self._routes:
-            if route.waiting and self._is_given_up(route, now):
+            if route.waiting and not route.groups:
                 for call in list(route):
-                    yield Refuse(call, Failure.no_worker())
+                    if self._is_given_up(route, call, now):
+                        yield Refuse(call, Failure.no_worker())
 
     @property
     def has_unserved(self) -> bool:
@@ -276,9 +277,14 @@ class Scheduler:
                 if call.request.in_batch:
                     self._route(call.request.method).batch_running += 1
 
-    @staticmethod
-    def _is_given_up(route: Route, now: float) -> bool:
-        return not route.groups and now - route.empty_since >= ABSENCE_GRACE_SECONDS
+    def _is_given_up(self, route: Route, call: PendingCall, now: float) -> bool:
+        if route.groups:
+            return False
+        # Before the first worker has come, each call waits for itself: of several gateway
+        # processes that one just starts to serve, one has its workers a moment later.
+        is_starting = not self.workers.has_known_methods
+        since = call.arrived_at if is_starting else route.empty_since
+        return now - since >= ABSENCE_GRACE_SECONDS
 
     def _has_room(self, route: Route, call: PendingCall, now: float) -> bool:
         if not route.waiting:

@@ -6,7 +6,7 @@ from typing import Any
 from toto._core.stores.cache_sessions import CacheSessionStore
 from toto._core.stores.client_sessions import ClientSessionStore
 from toto._core.stores.settings import StoreSettings
-from toto._core.stores.store import AccountStore, Database, SessionStore
+from toto._core.stores.store import AccountStore, CounterStore, Database, SessionStore
 from toto.clientsessioncache import ClientCache
 from toto.session import TotoSessionCache
 
@@ -16,6 +16,7 @@ __all__ = ["session_store_of"]
 def session_store_of(
     database: Database,
     accounts: AccountStore,
+    counters: CounterStore,
     cache: TotoSessionCache | None,
     settings: StoreSettings,
     *,
@@ -27,6 +28,7 @@ def session_store_of(
     Args:
         database: where everything is kept that has no place of its own.
         accounts: perhaps another store than the database's.
+        counters: keep the deny list of client tokens.
         cache: the one that was set, if any.
         settings: lifetimes, and whether there is a database.
         clock: gives the seconds since the epoch.
@@ -42,7 +44,7 @@ def session_store_of(
     return ClientSessionStore(
         cache,
         accounts if has_accounts else None,
-        database.counters if has_database else None,
+        counters if has_database else None,
         settings,
         clock,
         call=call,

@@ -1,6 +1,7 @@
 """What ``invoke(handler, parameters)`` is given: the request, and the ways to answer it."""
 
 import operator
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from toto.session import TotoSession
 
 __all__ = ["BatchHandlerProxy", "Request", "TotoHandler"]
+
+_MAKING = threading.Lock()
+"""Two threads that ask for a transaction id at once get the same one."""
 
 
 class TotoHandler(HookedHandler):
@@ -38,8 +42,6 @@ class TotoHandler(HookedHandler):
         self.request = request
         self.request_id = request_id
         """Names the HTTP request in the logs of gateway and worker (header ``x-request-id``)."""
-        self.transaction_id = uuid.uuid4()
-        """Names this call; each member of a batch has its own."""
         self.deadline = deadline
         """``time.monotonic()`` after which nobody waits for the answer."""
         self.headers_only = request.verb == "HEAD"
@@ -49,6 +51,16 @@ class TotoHandler(HookedHandler):
         self._calls = ports.calls
         self._close_hook = close_hook
         self._event_signatures: list[Any] = []
+        self._transaction_id: uuid.UUID | None = None
+
+    @property
+    def transaction_id(self) -> uuid.UUID:
+        """Names this call; each member of a batch has its own."""
+        # Made when it is first asked for: it takes longer than all else of a handler.
+        if self._transaction_id is None:
+            with _MAKING:
+                self._transaction_id = self._transaction_id or uuid.uuid4()
+        return self._transaction_id
 
     # -- sessions
 

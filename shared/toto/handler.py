@@ -57,10 +57,9 @@ class TotoHandler(HookedHandler):
     def transaction_id(self) -> uuid.UUID:
         """Names this call; each member of a batch has its own."""
         # Made when it is first asked for: it takes longer than all else of a handler.
-        if self._transaction_id is None:
-            with _MAKING:
-                self._transaction_id = self._transaction_id or uuid.uuid4()
-        return self._transaction_id
+        with _MAKING:
+            made = self._transaction_id = self._transaction_id or uuid.uuid4()
+        return made
 
     # -- sessions
 

@@ -13,6 +13,7 @@ import redis
 from toto._core.kinds import Secret
 from toto._core.stores.settings import StoreSettings
 from toto_testkit.cluster import Cluster, member
+from toto_testkit.fixtures import InBackground
 from toto_testkit.redis_server import OwnRedis, remove_keys
 from toto_testkit.sessions import PASSWORD, UNLIMITED, Client, new_client, response_hmac_v1
 from toto_testkit.stores import store_settings
@@ -136,6 +137,26 @@ def test_an_anonymous_session_keeps_state(store: Cluster) -> None:
     for text in ("x", "A" * 22, "'", "\xff", "%", "a" * 4000):
         refused = store.call("session.secret", headers={"x-toto-session-id": text})
         assert refused.error["code"] == 1004
+
+
+@leaving_nothing
+def test_parallel_calls_keep_one_another_s_variables(
+    store: Cluster, in_background: InBackground
+) -> None:
+    """A hundred calls of one session, twenty at a time, each save a variable of their own."""
+    if store.options["session_cache"] == "client":
+        pytest.skip("each call of a client session answers with a token of its own")
+    client = new_client(store, "v1")
+
+    def remember(number: int) -> list[Any]:
+        names = [f"{number}.{count}" for count in range(5)]
+        return [client.call("session.remember", name=name, value=name).result for name in names]
+
+    calls = [in_background(remember, number) for number in range(20)]
+    saved = [name for call in calls for name in call.result()]
+
+    assert len(saved) == 100
+    assert client.call("session.recall").result == {name: name for name in saved}
 
 
 @leaving_nothing

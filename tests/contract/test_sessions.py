@@ -310,23 +310,6 @@ def test_state_survives_in_the_session_and_nowhere_else(sessions: Cluster) -> No
     assert other.call("session.recall").result == {}
 
 
-def test_parallel_calls_keep_one_another_s_variables(
-    sessions: Cluster, in_background: InBackground
-) -> None:
-    """A hundred calls of one session, twenty at a time, each save a variable of their own."""
-    client = new_client(sessions)
-
-    def remember(number: int) -> list[Any]:
-        names = [f"{number}.{count}" for count in range(5)]
-        return [client.call("session.remember", name=name, value=name).result for name in names]
-
-    calls = [in_background(remember, number) for number in range(20)]
-    saved = [name for call in calls for name in call.result()]
-
-    assert len(saved) == 100
-    assert client.call("session.recall").result == {name: name for name in saved}
-
-
 def test_a_counter_counts_over_both_workers(sessions: Cluster) -> None:
     """What one worker has saved the next one finds."""
     client = new_client(sessions)

@@ -13,7 +13,6 @@ from toto._core.formats.limits import FORM_FIELDS_MAX, DecodeLimits
 from toto._core.parameters import PARTS_MAX
 from toto._core.settings import options_of
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES
-from toto.handler import Request, TotoHandler
 from toto_gateway.dispatch.scheduler import QUEUE_BASE, QUEUE_PER_SLOT
 from toto_gateway.server import OTHER_DESCRIPTORS
 from toto_gateway.settings import GatewaySettings
@@ -145,25 +144,6 @@ def test_the_limits_are_those_of_the_code() -> None:
         "time between requests of a connection": "75 s",
     }
     assert f"{STREAM_WINDOW_BYTES // 1024} KiB ahead" in (DOCS / "http.md").read_text()
-
-
-def test_the_whole_handler_is_told() -> None:
-    """docs/methods.md names every attribute and method that a method may use."""
-    page = (DOCS / "methods.md").read_text()
-    made_in_init = {
-        "request",
-        "request_id",
-        "transaction_id",
-        "response_type",
-        "deadline",
-        "headers_only",
-    }
-    public = {name for name in vars(TotoHandler) if not name.startswith("_")} | made_in_init
-    fields = {*Request.__annotations__, "path", "query"}
-
-    missing = [name for name in sorted(public) if not re.search(rf"`{name}[`(]", page)]
-    assert missing == []
-    assert [name for name in sorted(fields) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=page_id)

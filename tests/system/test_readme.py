@@ -36,7 +36,7 @@ PAGES = (
 )
 BINARIES = Path(sys.executable).parent
 CLIENT_PORT, WORKER_PORT = "8888", "5555"
-CLONED = ("LICENSE", "README.md", "examples/quickstart")
+CLONED = ("LICENSE", "README.md", "examples/quickstart", "examples/toto_classic")
 READY_SECONDS = 15.0
 
 INSTALLS = "installs from the package index; CI installs the package before it runs the tests"
@@ -76,8 +76,10 @@ class Reader:
         default_factory=lambda: {name: str(free_port()) for name in (CLIENT_PORT, WORKER_PORT)}
     )
     servers: list[Server] = field(default_factory=list)
+    folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
+        self.folder = self.clone
         for name in CLONED:
             source, target = REPOSITORY / name, self.clone / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ class Reader:
 
     @property
     def clone(self) -> Path:
-        """The folder in which commands run."""
+        """The folder in which commands run until one of them is ``cd``."""
         return self.directory / "clone"
 
     @property
@@ -118,12 +120,15 @@ class Reader:
         """Run a command to its end, or start it if it is a server."""
         if command.text in NOT_RUN:
             return
+        if command.text.startswith("cd "):
+            self.folder = (self.folder / command.text.removeprefix("cd ")).resolve()
+            return
         if is_server(command):
             self.serve(command)
             return
         text, expected = self.localise(command.text), self.localise(command.output)
         ended = run_to_end(
-            ["/bin/sh", "-c", text], directory=self.clone, environment=self.environment
+            ["/bin/sh", "-c", text], directory=self.folder, environment=self.environment
         )
         printed = ended.stderr + ended.stdout
         told = f"{command.place}: {text}\n--- printed ---\n{printed}\n--- expected ---\n{expected}"
@@ -139,7 +144,7 @@ class Reader:
         running = Command(
             [str(BINARIES / words[0]), *words[1:]],
             output_path=self.directory / f"server-{len(list(self.directory.iterdir()))}.log",
-            directory=self.clone,
+            directory=self.folder,
             environment={**self.environment, "TOTO_PORT": self.ports[CLIENT_PORT]},
         )
         running.start()

@@ -46,6 +46,8 @@ class Admission:
     async def admit(self, request: Request, call: SingleCall) -> Caller | Failure:
         """Return as whom a call runs, or why it does not."""
         policy = self._policy_of(call.method)
+        if policy & Policy.INTERNAL:
+            return Failure.invalid_method(call.method)
         session_id = presented_credential(request, self._cookie)
         if policy & Policy.PARAMETER:
             given = self._in_parameters(request, call)
@@ -75,6 +77,9 @@ class Admission:
                 admitted[key] = member
                 continue
             policy = self._policy_of(member.method)
+            if policy & Policy.INTERNAL:
+                admitted[key] = Failure.invalid_method(member.method)
+                continue
             own = caller
             if policy & Policy.PARAMETER:
                 given = self._in_parameters(request, member)

@@ -356,6 +356,9 @@ class BatchHandlerProxy:
     ``respond`` answers this member's key only.
     """
 
+    handler: TotoHandler
+    request_key: str
+
     def __init__(self, handler: TotoHandler, request_key: str) -> None:
         self.handler = handler
         self.request_key = request_key
@@ -363,14 +366,11 @@ class BatchHandlerProxy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.handler, name)
 
-    @property
-    def session(self) -> "TotoSession | None":
-        """The session of this member."""
-        return self.handler.session
-
-    @session.setter
-    def session(self, session: "TotoSession | None") -> None:
-        self.handler.session = session
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("handler", "request_key"):
+            super().__setattr__(name, value)
+        else:
+            setattr(self.handler, name, value)
 
     def on_connection_close(self) -> None:
         """The client has gone: call the function of the method's module, with this proxy."""

@@ -68,6 +68,7 @@ __all__ = [
     "default_parameters",
     "error_redirect",
     "idempotent",
+    "internal",
     "jsonp",
     "optionally_authenticated",
     "raw_response",
@@ -267,6 +268,11 @@ def _with_session(
 
 def _nothing(handler: Any, parameters: Any) -> None:
     """Prepare nothing."""
+
+
+def internal(fn: _F) -> _F:
+    """Keep a method for other methods: clients are told that there is no such method (1001)."""
+    return add_traits(fn, policy=Policy.INTERNAL)
 
 
 def _prepared(

@@ -230,6 +230,17 @@ def test_the_death_of_the_other_worker_is_an_error(make_cluster: MakeCluster) ->
     assert asked(cluster, "vanish", {"code": 7})["code"] == 1105
 
 
+def test_an_internal_method_is_there_for_methods_only(single: Cluster) -> None:
+    """A client is told that there is none, alone and in a batch, and by whatever way it asks."""
+    refusal = {"code": 1001, "value": "Cannot call 'calls.inner'."}
+
+    assert asked(single, "calls.inner", {"n": 1}) == {"got": {"inner": {"n": 1}}}
+    assert single.call("calls.inner").json() == {"error": refusal}
+    assert single.get("/calls/inner").json() == {"error": refusal}
+    entries = single.batch({"a": {"method": "calls.inner", "parameters": {}}})
+    assert entries == {"a": {"error": refusal}}
+
+
 # -- sessions
 
 

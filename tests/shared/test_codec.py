@@ -152,7 +152,7 @@ requests = st.builds(
     st.booleans(),
 )
 event_names = st.text(min_size=1, max_size=20)
-policies = st.integers(0, 31)
+policies = st.integers(0, 63)
 methods = st.lists(st.builds(MethodInfo, texts, lanes, policies, counters), max_size=4).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, blobs, counters, texts, methods, counters, counters, blobs),
@@ -284,7 +284,7 @@ V = PROTOCOL_VERSION
             "unknown mode",
         ),
         (
-            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 32, 0]], 1, 1, b""]),
+            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 64, 0]], 1, 1, b""]),
             "unknown policy",
         ),
         (

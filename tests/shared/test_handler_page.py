@@ -128,5 +128,5 @@ def test_each_decorator_has_an_example() -> None:
         if getattr(getattr(invocation, name), "__module__", "") == invocation.__name__
     ]
 
-    assert len(own) == 12
+    assert len(own) == 13
     assert [name for name in own if not re.search(rf"^@{name}\b", snippets, re.M)] == []

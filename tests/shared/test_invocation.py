@@ -21,6 +21,7 @@ from toto.invocation import (
     default_parameters,
     error_redirect,
     idempotent,
+    internal,
     jsonp,
     optionally_authenticated,
     raw_response,
@@ -155,6 +156,7 @@ DECORATORS: dict[str, Any] = {
     "default_parameters": default_parameters({"b": 2}),
     "error_redirect": REDIRECTS,
     "idempotent": idempotent,
+    "internal": internal,
     "jsonp": jsonp("callback"),
     "optionally_authenticated": optionally_authenticated,
     "raw_response": raw_response,
@@ -166,6 +168,7 @@ POLICIES = {
     "authenticated": USER,
     "authenticated_with_parameter": USER | Policy.PARAMETER,
     "idempotent": Policy.IDEMPOTENT,
+    "internal": Policy.INTERNAL,
     "optionally_authenticated": SESSION,
 }
 SENTENCES = {

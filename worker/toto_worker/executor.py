@@ -292,7 +292,8 @@ async def _stream_on_loop(generator: Generator[Any, Any, Any], run: Run) -> None
 
 
 def _reason_not_to_start(call: WorkerCall, method: Method | None) -> Failure | None:
-    if method is None:
+    is_internal = method is not None and method.traits.policy & Policy.INTERNAL
+    if method is None or (is_internal and not call.message.request.is_nested):
         return Failure.invalid_method(call.message.method)
     if time.monotonic() >= call.deadline:
         return Failure.deadline()

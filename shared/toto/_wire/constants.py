@@ -87,7 +87,7 @@ LANES = (0, 1)
 class Policy(IntFlag):
     """What a method asks of the gateway; workers announce it with each method.
 
-    All but the last is about the caller's session.
+    The first four are about the caller's session.
     """
 
     NONE = 0
@@ -101,9 +101,11 @@ class Policy(IntFlag):
     """It gets an anonymous session when there is none."""
     IDEMPOTENT = 16
     """It may be run again when its worker is lost before anything of the answer was sent."""
+    INTERNAL = 32
+    """Only other methods may call it."""
 
 
-POLICY_MAX = 31
+POLICY_MAX = 63
 
 
 class Origin(IntEnum):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toto._core.event_table import EventTable, Registration
 from toto_testkit.dispatch_model import TURNS_MAX, Cluster, ModelWorker
 from toto_worker.event_link import EventLink
-from toto_worker.gateway_link import GatewayLink
+from toto_worker.ports import LinkPort
 
 WORKERS = 4
 STAYING = 0
@@ -67,7 +67,7 @@ class Model:
         self.listeners = [Listener(worker) for worker in self.cluster.workers]
         self.sent: list[tuple[str, bool]] = []
         for channel in self.cluster.channels:
-            channel.worker.desk.events.link_up(cast("GatewayLink", channel.far_end))
+            channel.worker.desk.events.link_up(cast("LinkPort", channel.far_end))
         for name in "ab":
             self.listeners[STAYING].register(name, persist=True)
         self.settle()

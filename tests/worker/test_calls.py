@@ -19,7 +19,7 @@ from toto_testkit.dispatch_model import ChannelLink
 from toto_testkit.manual_loop import ManualLoop
 from toto_worker.call import WorkerCall
 from toto_worker.calls import CallDesk
-from toto_worker.gateway_link import GatewayLink, LinkState
+from toto_worker.ports import LinkPort, LinkState
 from toto_worker.slots import SlotTable
 
 INFO = RequestInfo("r", "POST", "/", (), "127.0.0.1", "", "json", None)
@@ -31,7 +31,7 @@ class Desk:
     def __init__(self) -> None:
         loop = ManualLoop()
         times = MethodTimes()
-        slots: SlotTable[GatewayLink] = SlotTable(
+        slots: SlotTable[LinkPort] = SlotTable(
             threads=1, loop_slots=1, is_fast=lambda method: times.of(method).is_fast
         )
         self.started: list[WorkerCall] = []

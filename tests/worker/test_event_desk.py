@@ -10,7 +10,7 @@ from toto._wire.constants import FRAME_BYTES_MAX
 from toto._wire.messages import Event, Message, Publish, Subscribe
 from toto_testkit.dispatch_model import ChannelLink
 from toto_worker.event_desk import EventDesk
-from toto_worker.gateway_link import GatewayLink
+from toto_worker.ports import LinkPort
 
 
 class Desk:
@@ -29,8 +29,8 @@ class Desk:
         self.received.append((name, payload))
         return name in self.waits
 
-    def link(self, number: int) -> GatewayLink:
-        return cast("GatewayLink", self.links[number])
+    def link(self, number: int) -> LinkPort:
+        return cast("LinkPort", self.links[number])
 
     def connect(self, number: int) -> None:
         self.desk.link_up(self.link(number))

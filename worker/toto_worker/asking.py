@@ -13,9 +13,9 @@ from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX
 from toto.exceptions import ERROR_SERVER, TotoException
 from toto_worker.asks import AskAnswer, AskFuture, AskRequest
 from toto_worker.call import WorkerCall
+from toto_worker.ports import TransportPort
 from toto_worker.response import CallResponse
 from toto_worker.sessions import CallSessions
-from toto_worker.transport import Transport
 from toto_worker.window import CallCancelled
 
 __all__ = ["CallAsker"]
@@ -36,7 +36,7 @@ class CallAsker:
     def __init__(
         self,
         call: WorkerCall,
-        transport: Transport,
+        transport: TransportPort,
         response: CallResponse,
         sessions: CallSessions,
         formats: FormatRegistry,

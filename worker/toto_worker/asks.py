@@ -11,7 +11,7 @@ from toto._wire.messages import Ask, AskPart, Reply, SessionAnswer, SessionInfo,
 from toto_worker.call import WorkerCall
 
 if TYPE_CHECKING:
-    from toto_worker.gateway_link import GatewayLink
+    from toto_worker.ports import LinkPort
 
 __all__ = ["AskAnswer", "AskFuture", "AskRequest", "AskTable"]
 
@@ -78,7 +78,7 @@ class AskTable:
         if call.link.is_live and call.link.epoch == call.epoch:
             call.link.send(Withdraw(number))
 
-    def on_reply(self, link: "GatewayLink", message: Reply, payload: bytes) -> None:
+    def on_reply(self, link: "LinkPort", message: Reply, payload: bytes) -> None:
         """Take in an answer, or a part of one; one that nobody waits for any more is dropped.
 
         Raises:
@@ -98,7 +98,7 @@ class AskTable:
         if asked.future.set_running_or_notify_cancel():
             asked.future.set_result(answer)
 
-    def link_down(self, link: "GatewayLink") -> None:
+    def link_down(self, link: "LinkPort") -> None:
         """A gateway is gone, and with it the calls whose methods asked it."""
         for number, asked in list(self._open.items()):
             if asked.call.link is link:

@@ -10,7 +10,7 @@ from toto._wire.messages import Call
 from toto_worker.window import CreditWindow
 
 if TYPE_CHECKING:
-    from toto_worker.gateway_link import GatewayLink
+    from toto_worker.ports import LinkPort
     from toto_worker.slots import SlotCall
 
 __all__ = ["WorkerCall"]
@@ -45,7 +45,7 @@ class WorkerCall:
 
     def __init__(
         self,
-        link: "GatewayLink",
+        link: "LinkPort",
         epoch: int,
         message: Call,
         payload: bytes,
@@ -58,7 +58,7 @@ class WorkerCall:
         self.deadline = time.monotonic() + message.deadline_milliseconds / 1000
         self.is_cancelled = False
         self.is_client_gone = False
-        self.slot: SlotCall[GatewayLink] | None = None
+        self.slot: SlotCall[LinkPort] | None = None
         self._chunks = [payload]
         self._missing = message.size - len(payload)
         self._lock = threading.Lock()

@@ -34,7 +34,7 @@ from toto._wire.messages import (
 from toto_worker.asks import AskTable
 from toto_worker.call import WorkerCall
 from toto_worker.event_desk import EventDesk
-from toto_worker.gateway_link import GatewayLink, LinkState
+from toto_worker.ports import LinkPort, LinkState
 from toto_worker.slots import (
     Action,
     AnnounceSlots,
@@ -63,7 +63,7 @@ class CallDesk:
 
     def __init__(
         self,
-        slots: SlotTable[GatewayLink],
+        slots: SlotTable[LinkPort],
         times: MethodTimes,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -75,15 +75,15 @@ class CallDesk:
         self._times = times
         self._loop = loop
         self._on_start = on_start
-        self._calls: dict[SlotCall[GatewayLink], WorkerCall] = {}
-        self._started: set[SlotCall[GatewayLink]] = set()
+        self._calls: dict[SlotCall[LinkPort], WorkerCall] = {}
+        self._started: set[SlotCall[LinkPort]] = set()
         self._siblings: dict[str, tuple[str, ...]] = {}
         self.asks = AskTable()
         self.events = EventDesk()
 
     # -- from gateways
 
-    def on_frames(self, link: GatewayLink, frames: list[bytes]) -> None:
+    def on_frames(self, link: LinkPort, frames: list[bytes]) -> None:
         """Take in one message; a bad one is logged and dropped."""
         try:
             epoch, message = decode(frames[0])
@@ -91,7 +91,7 @@ class CallDesk:
         except ProtocolError as error:
             _log.warning("bad message from the gateway at %s: %s", link.endpoint, error)
 
-    def _on_message(self, link: GatewayLink, epoch: int, message: Message, payload: bytes) -> None:
+    def _on_message(self, link: LinkPort, epoch: int, message: Message, payload: bytes) -> None:
         if isinstance(message, Welcome | Refuse):
             self._on_handshake(link, epoch, message)
             return
@@ -127,7 +127,7 @@ class CallDesk:
             if call.is_complete and call.slot in self._started:
                 self._on_start(call)
 
-    def _on_slot_news(self, link: GatewayLink, message: Want | Decline | Drain) -> None:
+    def _on_slot_news(self, link: LinkPort, message: Want | Decline | Drain) -> None:
         now = self._clock()
         if isinstance(message, Want):
             self._perform(self._slots.want(link, message.lane, message.calls, now))
@@ -136,7 +136,7 @@ class CallDesk:
         else:
             link.state = LinkState.DRAINED
 
-    def _on_handshake(self, link: GatewayLink, epoch: int, message: Welcome | Refuse) -> None:
+    def _on_handshake(self, link: LinkPort, epoch: int, message: Welcome | Refuse) -> None:
         if isinstance(message, Refuse):
             _log.error("the gateway at %s refuses this worker: %s", link.endpoint, message.reason)
             link.state = LinkState.REFUSED
@@ -154,7 +154,7 @@ class CallDesk:
         self.events.link_up(link)
         self._perform(self._slots.link_up(link))
 
-    def _on_call(self, link: GatewayLink, message: Call, payload: bytes) -> None:
+    def _on_call(self, link: LinkPort, message: Call, payload: bytes) -> None:
         window = CreditWindow(link.window_bytes, self._loop)
         call = WorkerCall(link, link.epoch, message, payload, window)
         slot = SlotCall(
@@ -184,7 +184,7 @@ class CallDesk:
 
     # -- connections
 
-    def link_down(self, link: GatewayLink) -> None:
+    def link_down(self, link: LinkPort) -> None:
         """The gateway is gone: nobody waits for its calls any more."""
         self.cancel_link(link)
         self.asks.link_down(link)
@@ -192,17 +192,17 @@ class CallDesk:
         link.calls.clear()
         self._perform(self._slots.link_down(link, self._clock()))
 
-    def cancel_link(self, link: GatewayLink) -> None:
+    def cancel_link(self, link: LinkPort) -> None:
         """Cancel all calls of a gateway."""
         for call in list(link.calls.values()):
             self._cancel(call, is_client_gone=True)
 
-    def take_new_siblings(self, link: GatewayLink) -> list[str]:
+    def take_new_siblings(self, link: LinkPort) -> list[str]:
         """Return the endpoints that this gateway's WELCOME named, once."""
         addresses = self._siblings.pop(link.endpoint, ())
         return [sibling_endpoint(address, dialled=link.endpoint) for address in addresses]
 
-    def announce_all(self, links: Iterable[GatewayLink]) -> None:
+    def announce_all(self, links: Iterable[LinkPort]) -> None:
         """Tell every gateway the current slots."""
         for link in links:
             link.send(Ready(self._slots.report(link)))
@@ -253,7 +253,7 @@ class CallDesk:
 
     # -- inside
 
-    def _free(self, call: WorkerCall, microseconds: int) -> tuple[int, list[Action[GatewayLink]]]:
+    def _free(self, call: WorkerCall, microseconds: int) -> tuple[int, list[Action[LinkPort]]]:
         if microseconds and not call.is_cancelled:
             self._times.of(call.message.method).add(microseconds)
         self._forget(call)
@@ -311,7 +311,7 @@ class CallDesk:
         if call.link.is_live and call.link.epoch == call.epoch:
             call.link.send(message, payload)
 
-    def _perform(self, actions: Iterable[Action[GatewayLink]]) -> None:
+    def _perform(self, actions: Iterable[Action[LinkPort]]) -> None:
         for action in actions:
             if isinstance(action, AnnounceSlots):
                 slots = self._slots.report(action.link)
@@ -331,6 +331,6 @@ class CallDesk:
                     self._on_start(call)
 
 
-def _find(link: GatewayLink, call_id: int, attempt: int) -> WorkerCall | None:
+def _find(link: LinkPort, call_id: int, attempt: int) -> WorkerCall | None:
     call = link.calls.get(call_id)
     return call if call is not None and call.message.attempt == attempt else None

@@ -8,7 +8,7 @@ from toto._wire.constants import EVENT_NAME_LENGTH_MAX, FRAME_BYTES_MAX
 from toto._wire.messages import Event, Publish, Subscribe
 
 if TYPE_CHECKING:
-    from toto_worker.gateway_link import GatewayLink
+    from toto_worker.ports import LinkPort
 
 __all__ = ["EventDesk"]
 
@@ -32,8 +32,8 @@ class EventDesk:
     """
 
     def __init__(self) -> None:
-        self._gateways: dict[str, GatewayLink] = {}
-        self._publisher: GatewayLink | None = None
+        self._gateways: dict[str, LinkPort] = {}
+        self._publisher: LinkPort | None = None
         self._names: tuple[str, ...] = ()
         self._is_cut = False
         self._receiver: EventReceiver = _nobody
@@ -42,13 +42,13 @@ class EventDesk:
         """Give events to ``receiver`` from now on."""
         self._receiver = receiver
 
-    def link_up(self, link: "GatewayLink") -> None:
+    def link_up(self, link: "LinkPort") -> None:
         """A gateway has accepted this worker: tell it what was told to the others."""
         self._gateways[link.endpoint] = link
         if self._names:
             link.send(Subscribe(self._names))
 
-    def link_down(self, link: "GatewayLink") -> None:
+    def link_down(self, link: "LinkPort") -> None:
         """A gateway is gone."""
         self._gateways.pop(link.endpoint, None)
         if self._publisher is link:
@@ -75,7 +75,7 @@ class EventDesk:
                 return
         _log.warning("no gateway is connected: an event %r is dropped", name)
 
-    def on_event(self, link: "GatewayLink", message: Event, payload: bytes) -> None:
+    def on_event(self, link: "LinkPort", message: Event, payload: bytes) -> None:
         """Take in an event.
 
         One that was meant for a single worker and finds no handler any more, for it crossed the

@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 from toto._core.failure import Failure
@@ -23,10 +23,10 @@ from toto_worker.answers import AnswerEncoder
 from toto_worker.asking import CallAsker
 from toto_worker.call import WorkerCall
 from toto_worker.methods import Method, MethodKind, MethodTable
+from toto_worker.ports import TransportPort
 from toto_worker.response import CallResponse
 from toto_worker.runs import Run, make_run
 from toto_worker.sessions import SessionServices
-from toto_worker.transport import Transport
 from toto_worker.window import CallCancelled
 
 __all__ = ["Executor"]
@@ -48,6 +48,7 @@ class Executor:
         threads: how many methods run in threads at once.
         loop: the loop for coroutines; it runs in the main thread.
         debug: tell clients the text of unexpected exceptions.
+        make_encoder: makes what encodes the answer of a call.
     """
 
     def __init__(
@@ -59,13 +60,15 @@ class Executor:
         threads: int,
         loop: asyncio.AbstractEventLoop,
         debug: bool,
+        make_encoder: Callable[..., AnswerEncoder] = AnswerEncoder,
     ) -> None:
+        self._make_encoder = make_encoder
         self._methods = methods
         self._session_services = sessions
         self._formats = formats
         self._loop = loop
         self._debug = debug
-        self._transport: Transport | None = None
+        self._transport: TransportPort | None = None
         self._queue: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         # Not the loop's own threads: methods may keep those busy for as long as they like.
         self._preparing = DaemonThreads(PREPARING_THREADS, "toto-session")
@@ -75,7 +78,7 @@ class Executor:
             for n in range(threads)
         ]
 
-    def start(self, transport: Transport) -> None:
+    def start(self, transport: TransportPort) -> None:
         """Start the threads; answers go through ``transport``."""
         self._transport = transport
         for thread in self._threads:
@@ -94,7 +97,7 @@ class Executor:
         message = call.message
         method = self._methods.get(message.method)
         sessions = self._session_services.for_call(message.request, call.body())
-        encoder = AnswerEncoder(
+        encoder = self._make_encoder(
             message.method,
             message.request,
             self._formats,
@@ -292,8 +295,7 @@ async def _stream_on_loop(generator: Generator[Any, Any, Any], run: Run) -> None
 
 
 def _reason_not_to_start(call: WorkerCall, method: Method | None) -> Failure | None:
-    is_internal = method is not None and method.traits.policy & Policy.INTERNAL
-    if method is None or (is_internal and not call.message.request.is_nested):
+    if method is None:
         return Failure.invalid_method(call.message.method)
     if time.monotonic() >= call.deadline:
         return Failure.deadline()

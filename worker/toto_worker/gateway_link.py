@@ -1,7 +1,6 @@
 """One DEALER socket to one gateway process. Used by the transport thread alone."""
 
 import time
-from enum import Enum, auto
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -10,8 +9,9 @@ from toto._wire.codec import encode
 from toto._wire.constants import FRAME_BYTES_MAX
 from toto._wire.messages import Message
 from toto_worker.call import WorkerCall
+from toto_worker.ports import LIVE_STATES, LinkState
 
-__all__ = ["GatewayLink", "LinkState", "has_message"]
+__all__ = ["GatewayLink", "has_message"]
 
 # Plain integers: the operators of pyzmq's enumerations cost a microsecond each.
 _EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
@@ -24,19 +24,6 @@ CONNECT_TIMEOUT_MILLISECONDS = 2000
 def has_message(endpoint: zmq.Socket[bytes]) -> bool:
     """Return whether a receive would not wait."""
     return bool(int(endpoint.getsockopt(_EVENTS)) & _POLLIN)
-
-
-class LinkState(Enum):
-    """How far the handshake has come."""
-
-    AWAY = auto()
-    """Not connected; libzmq keeps trying."""
-    GREETING = auto()
-    """Connected; HELLO is due or under way."""
-    LIVE = auto()
-    DRAINED = auto()
-    """The gateway has said that it will send no more calls."""
-    REFUSED = auto()
 
 
 class GatewayLink:
@@ -103,7 +90,7 @@ class GatewayLink:
     @property
     def is_live(self) -> bool:
         """True while messages about calls may be exchanged."""
-        return self.state in (LinkState.LIVE, LinkState.DRAINED)
+        return self.state in LIVE_STATES
 
     def connection_events(self) -> list[int]:
         """Return what the monitor has seen: HANDSHAKE_SUCCEEDED and DISCONNECTED, in order."""

@@ -12,7 +12,7 @@ from toto._wire.constants import STREAM_CHUNK_BYTES, Mode
 from toto_worker.answers import AnswerEncoder, Ending
 from toto_worker.call import WorkerCall
 from toto_worker.failures import log_failure
-from toto_worker.transport import Transport
+from toto_worker.ports import TransportPort
 
 __all__ = ["CallResponse"]
 
@@ -40,7 +40,7 @@ class CallResponse:
     def __init__(
         self,
         call: WorkerCall,
-        transport: Transport,
+        transport: TransportPort,
         encoder: AnswerEncoder,
         *,
         loop: asyncio.AbstractEventLoop,

@@ -26,9 +26,9 @@ from toto_worker.calls import CallDesk
 from toto_worker.gateway_link import (
     DRAIN_LINGER_MILLISECONDS,
     GatewayLink,
-    LinkState,
     has_message,
 )
+from toto_worker.ports import LinkPort, LinkState
 from toto_worker.slots import SlotTable
 
 __all__ = ["Transport", "TransportSettings"]
@@ -99,7 +99,7 @@ class Transport:
             settings.stores,
         )
         times = MethodTimes()
-        slots: SlotTable[GatewayLink] = SlotTable(
+        slots: SlotTable[LinkPort] = SlotTable(
             threads=settings.threads,
             loop_slots=settings.loop_slots,
             is_fast=lambda method: times.of(method).is_fast,

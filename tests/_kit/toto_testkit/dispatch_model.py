@@ -22,7 +22,7 @@ from toto_gateway.dispatch.pending import CallRequest, PendingCall
 from toto_testkit.manual_loop import ManualLoop
 from toto_worker.call import WorkerCall
 from toto_worker.calls import CallDesk
-from toto_worker.gateway_link import GatewayLink, LinkState
+from toto_worker.ports import LinkPort, LinkState
 from toto_worker.slots import SlotTable
 
 TURNS_MAX = 1000
@@ -89,7 +89,7 @@ class Channel:
     def deliver_to_worker(self) -> None:
         header, payload = self.to_worker.popleft()
         frames = [header, payload] if payload else [header]
-        self.worker.desk.on_frames(cast("GatewayLink", self.far_end), frames)
+        self.worker.desk.on_frames(cast("LinkPort", self.far_end), frames)
 
     def deliver_to_gateway(self) -> None:
         header, payload = self.far_end.outgoing.popleft()
@@ -160,7 +160,7 @@ class ModelWorker:
         self.threads = threads
         self.running: list[WorkerCall] = []
         self.started: list[str] = []
-        self.slots: SlotTable[GatewayLink] = SlotTable(
+        self.slots: SlotTable[LinkPort] = SlotTable(
             threads=threads, loop_slots=2, is_fast=lambda method: times.of(method).is_fast
         )
         self.desk = CallDesk(
@@ -208,7 +208,7 @@ class Cluster:
             gateway.channels[epoch] = channel
             self.channels.append(channel)
             gateway.client.on_link(link)
-            worker.desk._perform(worker.slots.link_up(cast("GatewayLink", channel.far_end)))
+            worker.desk._perform(worker.slots.link_up(cast("LinkPort", channel.far_end)))
         return worker
 
     def submit(self, gateway: int, method: str, *, in_batch: bool, timeout: float) -> Outcome:

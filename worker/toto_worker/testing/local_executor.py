@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from toto._core.formats.errors import MalformedBody
+from toto._wire.messages import RequestInfo
 from toto.exceptions import TotoException
 from toto_worker.answers import AnswerEncoder, Ending
 from toto_worker.executor import Executor
-from toto_worker.runs import Run
 
 __all__ = ["LocalExecutor", "OnError"]
 
@@ -26,10 +27,8 @@ class LocalExecutor(Executor):
         keywords: as of ``Executor``.
     """
 
-    def __init__(self, *args: Any, on_error: OnError, debug: bool, **keywords: Any) -> None:
-        super().__init__(*args, debug=debug, **keywords)
-        self._on_error = on_error
-        self._is_debugging = debug
+    def __init__(self, *args: Any, on_error: OnError, **keywords: Any) -> None:
+        super().__init__(*args, make_encoder=partial(_TellingEncoder, on_error), **keywords)
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the threads to end; one whose method does not return is left alone."""
@@ -37,17 +36,12 @@ class LocalExecutor(Executor):
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _begin(self, run: Run) -> None:
-        # Nothing has been encoded yet, so one encoder is as good as another.
-        run.response.encoder = _TellingEncoder(run, self._on_error, debug=self._is_debugging)
-        super()._begin(run)
-
 
 class _TellingEncoder(AnswerEncoder):
-    def __init__(self, run: Run, on_error: OnError, *, debug: bool) -> None:
-        info = run.call.message.request
-        traits = run.method.traits
-        super().__init__(run.method.name, info, run.formats, traits, run.sessions, debug=debug)
+    def __init__(
+        self, on_error: OnError, method: str, info: RequestInfo, *args: Any, **keywords: Any
+    ) -> None:
+        super().__init__(method, info, *args, **keywords)
         self._on_error = on_error
         self._is_nested = info.is_nested
 

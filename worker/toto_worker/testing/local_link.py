@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import Callable
 
 from toto._wire.messages import Message
+from toto_worker.call import WorkerCall
 from toto_worker.calls import CallDesk
-from toto_worker.gateway_link import GatewayLink, LinkState
-from toto_worker.transport import Transport
+from toto_worker.ports import LIVE_STATES, LinkState
 
 __all__ = ["LocalLink", "LocalTransport"]
 
 
-class LocalLink(GatewayLink):
+class LocalLink:
     """Hands what the worker sends to a function.
 
     Args:
@@ -20,14 +20,17 @@ class LocalLink(GatewayLink):
     """
 
     def __init__(self, on_message: Callable[[Message, bytes], None]) -> None:
-        # Not that of the base class, which opens sockets.
         self.endpoint = "local"
         self.state = LinkState.AWAY
         self.epoch = 0
         self.window_bytes = 0
-        self.greeted_at = 0.0
-        self.calls = {}
+        self.calls: dict[int, WorkerCall] = {}
         self._on_message = on_message
+
+    @property
+    def is_live(self) -> bool:
+        """True once the handshake is done."""
+        return self.state in LIVE_STATES
 
     def send(self, message: Message, payload: bytes = b"") -> bool:
         """Hand a message over."""
@@ -35,7 +38,7 @@ class LocalLink(GatewayLink):
         return True
 
 
-class LocalTransport(Transport):
+class LocalTransport:
     """Runs in the event loop what else the transport thread would run.
 
     Args:
@@ -44,7 +47,6 @@ class LocalTransport(Transport):
     """
 
     def __init__(self, desk: CallDesk, loop: asyncio.AbstractEventLoop) -> None:
-        # Not that of the base class, which opens sockets.
         self.desk = desk
         self._loop = loop
 

@@ -11,7 +11,7 @@ from toto._core.timing import MethodTimes
 from toto._wire.messages import RequestInfo
 from toto.events import EventManager
 from toto_worker.calls import CallDesk
-from toto_worker.gateway_link import GatewayLink
+from toto_worker.ports import LinkPort
 from toto_worker.sessions import SessionServices
 from toto_worker.slots import SlotTable
 from toto_worker.testing.local_events import LocalEvents, Sent
@@ -109,5 +109,5 @@ class LocalWorker:
 
 
 def _desk(loop: asyncio.AbstractEventLoop, on_start: Callable[..., None]) -> CallDesk:
-    slots: SlotTable[GatewayLink] = SlotTable(threads=1, loop_slots=1, is_fast=lambda _: False)
+    slots: SlotTable[LinkPort] = SlotTable(threads=1, loop_slots=1, is_fast=lambda _: False)
     return CallDesk(slots, MethodTimes(), loop=loop, on_start=on_start)

@@ -9,8 +9,7 @@ import pytest
 
 from toto_testkit.cluster import Cluster
 from toto_testkit.fixtures import InBackground, MakeCluster
-from toto_testkit.http import Response
-from toto_testkit.sessions import UNLIMITED, Client, new_client
+from toto_testkit.sessions import UNLIMITED
 from toto_testkit.waiting import poll_until
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
@@ -239,51 +238,3 @@ def test_an_internal_method_is_there_for_methods_only(single: Cluster) -> None:
     assert single.get("/calls/inner").json() == {"error": refusal}
     entries = single.batch({"a": {"method": "calls.inner", "parameters": {}}})
     assert entries == {"a": {"error": refusal}}
-
-
-# -- sessions
-
-
-@pytest.fixture
-def client(single: Cluster) -> Client:
-    """A user who is logged in."""
-    return new_client(single)
-
-
-def passed_on(client: Client, method: str) -> Response:
-    """Have a method call another one as this user."""
-    return client.post({"method": "calls.passes_on", "parameters": {"method": method}})
-
-
-def test_the_session_goes_along(client: Client) -> None:
-    """The other method sees whose call it is."""
-    response = passed_on(client, "session.whoami")
-
-    assert response.json()["result"] == client.user_id
-
-
-def test_what_the_other_method_saves_is_there_afterwards(client: Client) -> None:
-    """Three calls count to three, and the caller's answer shows the session still."""
-    for expected in (1, 2, 3):
-        response = passed_on(client, "session.counter")
-        assert response.json()["result"] == expected
-
-
-def test_a_login_by_another_method_is_the_caller_s(single: Cluster, client: Client) -> None:
-    """Its session is told to the client, as if the called method had been called alone."""
-    login = {"user_id": client.user_id, "password": client.password}
-
-    response = single.call("calls.passes_on", {"method": "account.login", "parameters": login})
-
-    answer = response.json()
-    assert answer["session"]["user_id"] == client.user_id
-    assert answer["session"]["session_id"] == answer["result"]["session_id"]
-    headers = {"x-toto-session-id": answer["session"]["session_id"]}
-    assert single.call("session.whoami", headers=headers).json()["result"] == client.user_id
-
-
-def test_a_logout_by_another_method_ends_the_session(client: Client) -> None:
-    """For the caller's client, too."""
-    passed_on(client, "account.logout")
-
-    assert client.call("session.whoami").json()["result"] is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from toto._core.request_signatures import RequestSignatures, SignedRequest
 from toto._core.signing import NONCE_TTL_SECONDS
 from toto._core.stores.record import SessionRecord, pack, unpack
+from toto._core.stores.serializer import read_state
 from toto._core.stores.session_fields import check_session_fields
 from toto._wire.constants import Origin, Policy
 from toto._wire.messages import RequestInfo, SessionAnswer, SessionInfo
@@ -16,7 +17,7 @@ from toto.exceptions import (
     ERROR_UNAVAILABLE,
     TotoException,
 )
-from toto.session import TotoSession
+from toto.session import TotoSession, apply_changes
 
 if TYPE_CHECKING:
     from toto.dbconnection import DBConnection
@@ -157,7 +158,7 @@ class CallSessions:
         Raises:
             TotoException: what it sent cannot be read.
         """
-        current = self._session or self._own
+        current = self._own if self._session is None else self._session
         if is_ended and current is not None:
             self.session_removed(current.session_id)
         elif is_ended:
@@ -171,8 +172,25 @@ class CallSessions:
         if answer.origin == Origin.MADE:
             self._session = self.connection.adopt(record)
             self._made.append(self._session)
+        elif self._info.batch_key is not None:
+            self._keep_nested(record)
+        elif current is None:
+            # The client has to hear of it: with tokens the session's id has changed.
+            self._session = self._own = self._adopt_own(record)
         elif current is not None and not self._has_ended(current):
             current.rebase(record)
+
+    def _keep_nested(self, record: SessionRecord) -> None:
+        """In a batch: what the other method saved is saved with the rest, when all have ended."""
+        if self._session is None:
+            self._session = self._load_own()
+        session = self._session
+        if session is None or session is not self._own:
+            return
+        unsaved = session.changes()
+        session.state = read_state(apply_changes(record.state, [self._saved]))
+        self._saved = session.changes()
+        session.state = read_state(apply_changes(record.state, [unsaved]))
 
     # -- SessionObserver
 
@@ -266,12 +284,17 @@ class CallSessions:
         record = self._own_record()
         if record is None:
             return None
-        session = self._own = self.connection.adopt(record)
+        session = self._own = self._adopt_own(record)
         if self._info.batch_key is None:
             self.connection.renew(session)
         else:
-            session._saver = self._keep_changes
             session.expires = self.connection.renewed_expiry(session) or session.expires
+        return session
+
+    def _adopt_own(self, record: SessionRecord) -> TotoSession:
+        session = self.connection.adopt(record)
+        if self._info.batch_key is not None:
+            session._saver = self._keep_changes
         return session
 
     def _keep_changes(self, session: TotoSession) -> None:

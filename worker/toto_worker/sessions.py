@@ -177,7 +177,7 @@ class CallSessions:
         elif current is None:
             # The client has to hear of it: with tokens the session's id has changed.
             self._session = self._own = self._adopt_own(record)
-        elif current is not None and not self._has_ended(current):
+        elif not self._has_ended(current):
             current.rebase(record)
 
     def _keep_nested(self, record: SessionRecord) -> None:

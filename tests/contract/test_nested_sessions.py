@@ -8,6 +8,7 @@ import pytest
 from toto_testkit.cluster import Cluster
 from toto_testkit.http import Response
 from toto_testkit.sessions import UNLIMITED, Client, new_client
+from toto_testkit.waiting import poll_until
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
 
@@ -15,7 +16,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "sqlite": {},
     "signed": {"hmac_enabled": True},
     "redis": {"session_cache": "redis", "redis_prefix": "nested-sessions"},
-    # One process: another one would believe for 5 seconds what it knows of a token.
     "tokens": {
         "session_cache": "client",
         "session_keys": "k" * 40,
@@ -94,6 +94,11 @@ def test_a_logout_by_another_method_ends_the_session(client: Client) -> None:
     """For the caller's client, too."""
     assert passed_on(client, "account.logout").result == {"authenticated": False}
 
+    def is_refused() -> bool:
+        return "error" in client.call("session.secret").json()
+
+    # A gateway process believes for 5 seconds what it was told of a token.
+    poll_until(is_refused, 10.0, "the session has ended")
     assert client.call("session.secret").error["code"] == 1004
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from toto_testkit.cluster import Cluster
-from toto_testkit.fixtures import InBackground, MakeCluster
+from toto_testkit.fixtures import Gate, InBackground, MakeCluster
 from toto_testkit.sessions import UNLIMITED
 from toto_testkit.waiting import poll_until
 
@@ -185,6 +185,37 @@ def test_the_wrong_way_to_call_is_told(single: Cluster) -> None:
     response = single.call("calls.on_wrong_side", {})
 
     assert "await handler.call" in response.json()["result"]
+
+
+def test_odd_names_are_no_methods(single: Cluster) -> None:
+    """Whatever a method passes on for a name, the worker lives."""
+    got = single.call("calls.odd").json()["result"]
+
+    assert got["names"] == [1001] * 8
+    assert "no running event loop" in got["no_loop"]
+    assert single.call("echo", {"n": 1}).json() == {"result": {"n": 1}}
+
+
+def test_a_caller_that_leaves_keeps_its_thread_until_the_other_is_through(
+    single: Cluster, gate: Gate, in_background: InBackground
+) -> None:
+    """The worker has one thread: the next call waits for what still runs in it."""
+    body = {
+        "method": "calls.ask",
+        "parameters": {"method": "gate", "parameters": gate.parameters()},
+    }
+    with single.connect() as connection:
+        connection.request(
+            "POST", "/", {"Content-Type": "application/json"}, json.dumps(body).encode()
+        )
+        gate.wait_started()
+
+    waiting = in_background(single.call, "echo", {"n": 1})
+    with pytest.raises(TimeoutError):
+        waiting.result(timeout=0.5)
+    gate.open()
+
+    assert waiting.result(timeout=5).json() == {"result": {"n": 1}}
 
 
 def test_a_call_that_has_been_answered_can_call_no_more(single: Cluster) -> None:

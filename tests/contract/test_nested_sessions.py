@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def pool(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Two workers of two gateway processes (for tokens, one), with sessions of each kind in turn."""
+    """Two workers and two gateway processes (one for tokens); sessions of each kind in turn."""
     directory = tmp_path_factory.mktemp("pool")
     options = {
         **UNLIMITED,

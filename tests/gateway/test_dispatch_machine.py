@@ -142,6 +142,9 @@ class DispatchMachine(RuleBasedStateMachine):
             assert len(threads) <= worker.threads
             assert len(running) - len(threads) <= 2
             assert worker.slots.free(Lane.THREAD) >= 0
+            threads = [c for c in worker.running if c.message.lane == Lane.THREAD]
+            working = [c for c in threads if c.slot is None or c.slot.borrower is None]
+            assert len(working) <= worker.threads
 
     @invariant()
     def a_thread_beside_the_slots_has_a_lender_of_its_own(self) -> None:

@@ -178,6 +178,55 @@ def test_quick_methods_that_wait_for_each_other_on_two_workers_go_on() -> None:
     cluster.settle()
 
 
+def leave(cluster: Cluster, outcome: Outcome) -> None:
+    """The client of a call goes away, and its method sees that at once."""
+    outcome.is_abandoned = True
+    assert outcome.call is not None
+    cluster.gateways[0].client.abandon(outcome.call)
+    cluster.deliver_all()
+
+
+def test_a_slot_is_free_when_what_runs_in_it_has_ended_too() -> None:
+    """A thread cannot be stopped: its caller may leave before it, and the slot stays taken."""
+    cluster, worker = one_slot()
+    first = cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    nested(cluster, only_call(worker, "slow-0"))
+    leave(cluster, first)
+    worker.finish(only_call(worker, "slow-0"), 50_000)
+
+    for _ in range(3):
+        cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    assert worker.started == ["slow-0", "slow-1"]
+
+    worker.finish(only_call(worker, "slow-1"), 50_000)
+    cluster.deliver_all()
+    assert worker.started == ["slow-0", "slow-1", "slow-2"]
+    cluster.settle()
+
+
+def test_a_chain_of_calls_that_were_left_keeps_one_slot() -> None:
+    """The innermost still runs; the slot is free when it has ended."""
+    cluster, worker = one_slot()
+    first = cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    nested(cluster, only_call(worker, "slow-0"))
+    nested(cluster, only_call(worker, "slow-1"))
+    leave(cluster, first)
+    for name in ("slow-0", "slow-1"):
+        worker.finish(only_call(worker, name), 50_000)
+    cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    assert worker.started == ["slow-0", "slow-1", "slow-2"]
+
+    worker.finish(only_call(worker, "slow-2"), 50_000)
+    cluster.deliver_all()
+
+    assert worker.started[3:] == ["slow-3"]
+    cluster.settle()
+
+
 def test_nothing_is_left_when_the_caller_s_worker_dies() -> None:
     """What it waited for is given up, and its slots are counted right afterwards."""
     cluster = Cluster(gateways=1, workers=2, threads=1, seed=1)

@@ -100,10 +100,10 @@ GOLDEN: list[tuple[Message, str]] = [
     (Publish("e", False), "95030d05" + "a165c2"),
     (Welcome(("ipc:///a",), 262144), "95032005" + "91a86970633a2f2f2f61ce00040000"),
     (
-        Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST, True),
-        "9c032105" + "0102a3612e6200cd75300005" + "9aa27231a4504f5354a22f6d9192a4486f7374a168"
+        Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST, True, 8),
+        "9d032105" + "0102a3612e6200cd75300005" + "9aa27231a4504f5354a22f6d9192a4486f7374a168"
         "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0"
-        "94a3736964c403726563cd03f0c3" + "c2" + "c3",
+        "94a3736964c403726563cd03f0c3" + "c2" + "c308",
     ),
     (Part(1, 2), "950322050102"),
     (Cancel(1, 2, True), "960323050102c3"),
@@ -186,6 +186,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
         *(counters, counters, texts, lanes, counters, counters, counters),
         requests,
         st.booleans(),
+        counters,
     ),
     st.builds(Part, counters, counters),
     st.builds(Cancel, counters, counters, st.booleans()),
@@ -288,7 +289,7 @@ V = PROTOCOL_VERSION
             "unknown policy",
         ),
         (
-            msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, [], False]),
+            msgpack.packb([V, 33, 5, 1, 1, "m" * 129, 0, 1, 0, 0, [], False, 0]),
             "expected a method name",
         ),
         (msgpack.packb([V, 41, 5, b"no"]), "expected text"),

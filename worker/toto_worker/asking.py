@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from toto._core.failure import METHOD_NAME_SHOWN_MAX, Failure
@@ -54,8 +54,8 @@ class CallAsker:
 
     def call(self, method: str, parameters: Any) -> Awaitable[Any]:
         """Call a method; may be awaited on any event loop."""
-        future = self._ask(method, parameters)
-        return self._wait(future, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()  # before anything is sent, for there may be none
+        return self._wait(self._ask(method, parameters), loop)
 
     def call_sync(self, method: str, parameters: Any) -> Any:
         """Call a method and wait.
@@ -65,7 +65,11 @@ class CallAsker:
         """
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("await handler.call(...) on an event loop, instead of call_sync")
-        return self._result(self._ask(method, parameters).result())
+        try:
+            return self._result(self._ask(method, parameters).result())
+        except CancelledError:
+            # An Exception, which the method might take for its own affair.
+            raise CallCancelled from None
 
     async def _wait(self, future: AskFuture, loop: asyncio.AbstractEventLoop) -> Any:
         return self._result(await asyncio.wrap_future(future, loop=loop))
@@ -121,7 +125,8 @@ class CallAsker:
 
 
 def _checked_name(method: object) -> str:
-    if isinstance(method, str) and 0 < len(method) <= METHOD_NAME_LENGTH_MAX:
-        return method
-    failure = Failure.invalid_method(str(method)[:METHOD_NAME_SHOWN_MAX])
+    name = str.__str__(method) if isinstance(method, str) else repr(method)
+    if isinstance(method, str) and name.isascii() and 0 < len(name) <= METHOD_NAME_LENGTH_MAX:
+        return name
+    failure = Failure.invalid_method(ascii(name)[1 : METHOD_NAME_SHOWN_MAX + 1].rstrip("'"))
     raise TotoException(failure.code, failure.value)

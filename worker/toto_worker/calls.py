@@ -157,6 +157,7 @@ class CallDesk:
     def _on_call(self, link: LinkPort, message: Call, payload: bytes) -> None:
         window = CreditWindow(link.window_bytes, self._loop)
         call = WorkerCall(link, link.epoch, message, payload, window)
+        lender = link.calls.get(message.lender) if message.lender else None
         slot = SlotCall(
             link,
             message.lane,
@@ -164,6 +165,8 @@ class CallDesk:
             message.ticket,
             is_extra=message.is_extra,
             is_nested=message.request.is_nested,
+            is_borrowing=message.lender != 0,
+            lender=None if lender is None else lender.slot,
         )
         call.slot = slot
         self._calls[slot] = call

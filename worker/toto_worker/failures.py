@@ -1,12 +1,14 @@
 """Exceptions of methods as error objects: the one place where a traceback turns into a text."""
 
 import logging
+from concurrent.futures import CancelledError
 from typing import Any
 
 from toto._core.failure import Failure, error_fields
 from toto._core.formats.errors import MalformedBody, NotSerializable
 from toto._core.logs import REQUEST_ID
 from toto.exceptions import ERROR_SERVER, TotoException
+from toto_worker.window import CallCancelled
 
 __all__ = ["error_object", "log_failure"]
 
@@ -48,7 +50,9 @@ def log_failure(error: BaseException, *, method: str, request_id: str) -> None:
     # Set here too, because a method may answer from a thread of its own.
     token = REQUEST_ID.set(request_id)
     try:
-        if isinstance(error, TotoException | MalformedBody):
+        if isinstance(error, CallCancelled | CancelledError):
+            _log.debug("%s cancelled", method)
+        elif isinstance(error, TotoException | MalformedBody):
             _log.info("%s raised %s", method, _text_of(error))
         elif isinstance(error, NotSerializable):
             _log.error("%s gave a result that is %s", method, error)

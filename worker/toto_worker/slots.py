@@ -43,6 +43,14 @@ class SlotCall(Generic[L]):
     is_fast: bool = False
     is_extra: bool = False
     """It runs beside the slots: a call that holds one waits for it."""
+    is_borrowing: bool = False
+    """It does so in the slot of another call of this worker, the lender."""
+    lender: "SlotCall[L] | None" = None
+    """That call, unless it has ended by now."""
+    borrower: "SlotCall[L] | None" = None
+    """The call that runs in its slot."""
+    is_done: bool = False
+    """It has ended, and its borrower has not: a thread cannot be stopped."""
     is_nested: bool = False
     """A method waits for it, which may be one that runs here: it waits behind nobody."""
 
@@ -197,16 +205,19 @@ class SlotTable(Generic[L]):
 
     def arrive(self, call: SlotCall[L]) -> Iterator[Action[L]]:
         """A call came in: it starts, waits behind quick ones, or goes back."""
-        if call.is_extra:
+        if call.is_extra and (not call.is_borrowing or _can_lend(call.lender)):
             # Even while draining: a call that runs waits for it, here or elsewhere.
             self._extras.add(call)
+            if call.lender is not None:
+                call.lender.borrower = call
             yield StartCall(call)
             return
         lane = call.lane
         call.is_fast = self._is_fast(call.method)
         kept = self._tickets.pop(call.ticket, None) if call.ticket else None
-        if not call.ticket:
-            # A ticket's slot was never reported free, so its call is counted on neither side.
+        if not call.ticket and not call.is_extra:
+            # A slot of a ticket was never reported free, nor is one needed beside them: such a call
+            # is counted on neither side.
             self._peers[call.link].received[lane] += 1
         if self.is_draining:
             yield BounceCall(call)
@@ -231,11 +242,7 @@ class SlotTable(Generic[L]):
 
     def finish(self, call: SlotCall[L], now: float) -> tuple[int, list[Action[L]]]:
         """Free a call's slot; return a ticket for its own gateway (or 0), and what else to do."""
-        if call.is_extra:
-            self._extras.discard(call)
-            return 0, []
-        self._running[call.lane].discard(call)
-        actions = list(self._use_free(call.lane, now))
+        actions = list(self._end(call, now))
         for action in actions:
             if isinstance(action, GrantSlot) and action.link is call.link:
                 # Its result is about to be sent there: the ticket rides on that message.
@@ -244,6 +251,21 @@ class SlotTable(Generic[L]):
         return 0, [a for a in actions if not _is_told_by_result(a, call.link)]
 
     # -- inside
+
+    def _end(self, call: SlotCall[L], now: float) -> Iterator[Action[L]]:
+        if call.borrower is not None:
+            call.is_done = True
+            return
+        if call in self._extras:
+            self._extras.discard(call)
+            lender, call.lender = call.lender, None
+            if lender is not None:
+                lender.borrower = None
+                if lender.is_done:
+                    yield from self._end(lender, now)
+            return
+        self._running[call.lane].discard(call)
+        yield from self._use_free(call.lane, now)
 
     def _start(self, call: SlotCall[L]) -> Iterator[Action[L]]:
         self._running[call.lane].add(call)
@@ -292,6 +314,14 @@ class SlotTable(Generic[L]):
                 continue
             if abs(told - free) >= coarse or (told == 0) != (free == 0):
                 yield AnnounceSlots(link, is_busy)
+
+
+def _can_lend(lender: SlotCall[L] | None) -> bool:
+    """Tell whether the call in whose slot another one shall run still holds it for itself.
+
+    It may have ended while that call was on its way, which then is one like any other.
+    """
+    return lender is not None and lender.borrower is None and not lender.is_done
 
 
 def _is_told_by_result(action: Action[L], link: L) -> bool:

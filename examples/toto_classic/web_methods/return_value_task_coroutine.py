@@ -1,4 +1,5 @@
 from tornado.gen import Return, coroutine
+
 from toto.tasks import TaskQueue
 
 

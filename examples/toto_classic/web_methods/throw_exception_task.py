@@ -1,6 +1,5 @@
-from toto.tasks import TaskQueue
-
 from toto.invocation import asynchronous
+from toto.tasks import TaskQueue
 
 
 @asynchronous

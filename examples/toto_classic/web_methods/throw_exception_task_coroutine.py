@@ -1,4 +1,5 @@
 from tornado.gen import coroutine
+
 from toto.tasks import TaskQueue
 
 

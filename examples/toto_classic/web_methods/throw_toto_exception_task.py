@@ -1,7 +1,6 @@
-from toto.tasks import TaskQueue
-
 from toto.exceptions import TotoException
 from toto.invocation import asynchronous
+from toto.tasks import TaskQueue
 
 
 @asynchronous

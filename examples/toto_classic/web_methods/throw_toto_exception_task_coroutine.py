@@ -1,7 +1,7 @@
 from tornado.gen import coroutine
-from toto.tasks import TaskQueue
 
 from toto.exceptions import TotoException
+from toto.tasks import TaskQueue
 
 
 @coroutine

@@ -205,6 +205,7 @@ class DispatchClient:
             size=len(body),
             request=call.request.info,
             is_extra=call.is_extra,
+            lender=call.lender.call_id if call.lender else 0,
         )
         if not self._links.send(link, message, body[:BODY_CHUNK_BYTES]):
             # Nothing of it has left this process, so it is safe to give it to somebody else.

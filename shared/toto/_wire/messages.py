@@ -229,6 +229,8 @@ class Call(NamedTuple):
     is_extra: bool = False
     """Run it beside the worker's slots: a call that runs there waits for this one, or for one that
     this one was made by, and its slot stands idle meanwhile."""
+    lender: int = 0
+    """The call in whose slot it runs; 0 = it needs none. That slot is free when both have ended."""
 
 
 class Part(NamedTuple):

@@ -1,5 +1,4 @@
 from toto.events import EventManager
-
 from toto.invocation import requires
 
 

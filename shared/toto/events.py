@@ -79,7 +79,7 @@ class EventManager:
             TypeError: the name is no text, or the handler cannot be called.
             ValueError: the name is too short or too long.
         """
-        _check_name(event_name)
+        event_name = _checked_name(event_name)
         if not callable(event_handler):
             raise TypeError(f"an event handler must be a function, not {event_handler!r}")
         registration = Registration(
@@ -122,7 +122,7 @@ class EventManager:
             ValueError: the name is too short or too long, or the arguments are too large.
             RuntimeError: this process is no worker, or it does not serve yet.
         """
-        _check_name(event_name)
+        event_name = _checked_name(event_name)
         payload = self._encoded(event_args)
         port = self._port
         if port is None:
@@ -204,9 +204,10 @@ class EventManager:
             self._port.subscribe(self._table.names)
 
 
-def _check_name(name: object) -> None:
+def _checked_name(name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the name of an event must be text, not {type(name).__name__}")
+    name = str.__str__(name)  # a subclass may count and compare as it likes
     if not 0 < len(name) <= EVENT_NAME_LENGTH_MAX:
         raise ValueError(
             f"the name of an event must have 1 to {EVENT_NAME_LENGTH_MAX} characters, "
@@ -214,3 +215,4 @@ def _check_name(name: object) -> None:
         )
     if any("\ud800" <= character <= "\udfff" for character in name):
         raise ValueError("the name of an event must be text that UTF-8 can carry")
+    return name

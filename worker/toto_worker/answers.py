@@ -18,6 +18,8 @@ from toto_worker.sessions import CallSessions
 __all__ = ["AnswerEncoder", "Ending"]
 
 HEAD_BYTES_MAX = 16 * 1024
+FIXED_HEADERS = frozenset({"content-type", "x-request-id"})
+"""The kind of answer decides the first, and the gateway sends the second."""
 RETRY_AFTER_SECONDS_MAX = 86_400
 """Of what methods may ask for: a day, beyond which no client comes back."""
 RAW_CONTENT_TYPE = "application/octet-stream"
@@ -94,11 +96,11 @@ class AnswerEncoder:
         self._add(kept, name, value)
 
     def add_header(self, name: str, value: str) -> None:
-        """Add a header. The content type is not one of them: the kind of answer decides it."""
+        """Add a header, but for those that are not the method's to choose."""
         self._add(self._headers, name, value)
 
     def _add(self, headers: tuple[tuple[str, str], ...], name: str, value: str) -> None:
-        if name.lower() == "content-type":
+        if name.lower() in FIXED_HEADERS:
             return
         if sum(len(n) + len(v) for n, v in headers) + len(name) + len(value) > HEAD_BYTES_MAX:
             raise ValueError("the headers of the answer are too large")
@@ -206,7 +208,7 @@ class AnswerEncoder:
         if value is None or self._info.verb == "HEAD":
             return b""
         if isinstance(value, str):
-            return value.encode("utf-8", "surrogatepass")
+            return _encoded_text(value)
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
         raise NotSerializable("a raw response", "$", type(value).__name__)
@@ -292,6 +294,13 @@ class AnswerEncoder:
             text = "The error's value is too large."
             return body_format.error({"code": info["code"], "value": text})
         return payload
+
+
+def _encoded_text(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise NotSerializable("a raw response", "$", "str with half a character") from None
 
 
 def _retry_after_seconds(error: BaseException) -> int:

@@ -10,6 +10,7 @@ __all__ = ["ClosableConnection", "HTTPResponder"]
 
 _REASONS = {status.value: status.phrase for status in http.HTTPStatus}
 _BODILESS = frozenset({204, 304})
+RESET_CONTENT = 205
 # Written by the connection itself; a method's own would lie to the client about the framing.
 _FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
@@ -54,6 +55,8 @@ class HTTPResponder:
         if self.status:
             self.abort()
             return
+        if status == RESET_CONTENT:
+            body = b""  # it has a length, which is 0 (RFC 9110, 15.3.6)
         lines = self._lines(headers)
         if not self._is_head and status not in _BODILESS:
             lines["Content-Length"] = str(len(body))

@@ -58,10 +58,12 @@ def cookie_line(name: str, value: str, attributes: Mapping[str, Any]) -> str:
     try:
         cookie[name] = header_value(value) if value else ""
         for key, setting in attributes.items():
-            if setting is None or setting is False:
+            if setting is None or setting is False or setting == "":
                 continue
             if key == "expires":
                 setting = _http_date(setting)
+            if ";" in header_value(setting):
+                raise ValueError(f"not an attribute of a cookie: {setting!a}"[:100])
             cookie[name][key.replace("_", "-")] = setting
     except CookieError as error:
         raise ValueError(f"not a cookie: {error}"[:100]) from None

@@ -73,6 +73,8 @@ class EventTable:
             return
         del registrations[registration]
         self._count -= 1
+        # What was many once must not let as many dead ones pile up for ever after.
+        self._sweep_at = min(self._sweep_at, max(SWEEP_REGISTRATIONS_MIN, 2 * self._count))
         if not registrations:
             del self._by_name[registration.name]
             self.changes += 1

@@ -236,7 +236,10 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
     Subscribe: (_many(_event_name),),
     Publish: (_event_name, _flag),
     Welcome: (_many(_text), _integer),
-    Call: (_integer, _integer, _name, _lane, _integer, _integer, _integer, _REQUEST, _flag, _integer),
+    Call: (
+        *(_integer, _integer, _name, _lane, _integer, _integer, _integer),
+        *(_REQUEST, _flag, _integer),
+    ),
     Part: (_integer, _integer),
     Cancel: (_integer, _integer, _flag),
     Credit: (_integer, _integer, _integer),

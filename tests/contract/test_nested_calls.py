@@ -196,6 +196,17 @@ def test_odd_names_are_no_methods(single: Cluster) -> None:
     assert single.call("echo", {"n": 1}).json() == {"result": {"n": 1}}
 
 
+def test_finalizers_that_call_do_not_stop_the_worker(single: Cluster) -> None:
+    """They run in any thread, that of the sockets too, and mostly after the answer."""
+    for _ in range(10):
+        assert single.call("calls.finalizer").json() == {"result": "left"}
+
+    told = single.call("calls.finalizer", {"tell": True}).json()["result"]
+
+    assert len(told) == 500
+    assert single.call("echo", {"n": 1}).json() == {"result": {"n": 1}}
+
+
 def test_a_caller_that_leaves_keeps_its_thread_until_the_other_is_through(
     single: Cluster, gate: Gate, in_background: InBackground
 ) -> None:

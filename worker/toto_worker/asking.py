@@ -65,6 +65,8 @@ class CallAsker:
         """
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("await handler.call(...) on an event loop, instead of call_sync")
+        if self._transport.is_current:
+            raise RuntimeError("a finalizer cannot wait for another method")
         try:
             return self._result(self._ask(method, parameters).result())
         except CancelledError:

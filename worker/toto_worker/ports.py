@@ -52,5 +52,9 @@ class TransportPort(Protocol):
 
     desk: "CallDesk"
 
+    @property
+    def is_current(self) -> bool:
+        """True in that thread itself, which must never wait for an answer."""
+
     def post(self, action: Callable[[], None]) -> None:
         """Run ``action`` there, soon and in order; any thread may call this."""

@@ -221,10 +221,15 @@ class CallResponse:
     def _is_on_loop(self) -> bool:
         return asyncio._get_running_loop() is self._loop
 
+    def _refuse_to_wait(self) -> None:
+        if self._transport.is_current:
+            raise RuntimeError("a finalizer cannot wait for the client")
+
     def _await_writes(self) -> None:
         """In a thread: let what coroutines have begun to write go first."""
         write = self._last_write
         if write is not None and not write.done() and not self._is_on_loop:
+            self._refuse_to_wait()
             asyncio.run_coroutine_threadsafe(self.flush(), self._loop).result()
 
     def _end_after_writes(self, make_ending: Callable[[], Ending]) -> None:
@@ -277,6 +282,7 @@ class CallResponse:
     # -- streams
 
     def _send_blocking(self, data: bytes, mode: Mode) -> None:
+        self._refuse_to_wait()
         offset = 0
         while True:
             size = self._call.window.take(min(STREAM_CHUNK_BYTES, len(data) - offset))

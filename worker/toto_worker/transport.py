@@ -120,6 +120,11 @@ class Transport:
         """Dial the gateways and begin."""
         self._thread.start()
 
+    @property
+    def is_current(self) -> bool:
+        """True in the transport thread: a finalizer of a method's may run there."""
+        return threading.get_ident() == self._thread.ident
+
     def post(self, action: Callable[[], None]) -> None:
         """Run ``action`` in the transport thread, soon and in order."""
         self._inbox.append(action)

@@ -25,6 +25,9 @@ _log = logging.getLogger("toto.dispatch")
 NESTED_AT_ONCE_MAX = 100
 """Calls that one method may wait for at once, as the members of a batch."""
 
+PARAMETERS_BYTES_MAX = 4 * RESPONSE_BYTES_MAX
+"""Of all calls that methods have under way, together; more is an overload."""
+
 RefusalOf = Callable[[SessionInfo, int], Failure | None]
 """Tells why a method of that policy may not be called with that session, or None."""
 
@@ -77,6 +80,7 @@ class NestedCalls:
         self._timeout_seconds = timeout_seconds
         self._by_ask: dict[tuple[int, int], _NestedCall] = {}
         self._by_parent: dict[int, set[_NestedCall]] = {}
+        self._bytes = 0
 
     def on_message(
         self, worker: WorkerView, message: Ask | AskPart | Withdraw, payload: bytes
@@ -122,6 +126,7 @@ class NestedCalls:
             return
         nested = _NestedCall(ask, worker.link, parent)
         self._by_ask[worker.link.epoch, ask.ask] = nested
+        self._bytes += ask.size
         self._by_parent.setdefault(parent.call_id, set()).add(nested)
         self._add(nested, payload)
 
@@ -131,6 +136,8 @@ class NestedCalls:
         if parent.depth >= NESTING_MAX:
             return Failure.nested_too_deep(NESTING_MAX)
         if len(self._by_parent.get(parent.call_id, ())) >= NESTED_AT_ONCE_MAX:
+            return Failure.overloaded()
+        if self._bytes + ask.size > PARAMETERS_BYTES_MAX:
             return Failure.overloaded()
         return self._refusal_of(ask.session, self._pool.policy_of(ask.method))
 
@@ -200,7 +207,8 @@ class NestedCalls:
             nested.task.cancel()
 
     def _forget(self, nested: _NestedCall) -> None:
-        self._by_ask.pop((nested.link.epoch, nested.ask.ask), None)
+        if self._by_ask.pop((nested.link.epoch, nested.ask.ask), None) is not None:
+            self._bytes -= nested.ask.size
         siblings = self._by_parent.get(nested.parent.call_id)
         if siblings is not None:
             siblings.discard(nested)

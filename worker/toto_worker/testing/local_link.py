@@ -50,6 +50,8 @@ class LocalTransport:
         self.desk = desk
         self._loop = loop
 
+    is_current = False
+
     def post(self, action: Callable[[], None]) -> None:
         """Run ``action`` in the loop, soon and in order."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: the test has given up

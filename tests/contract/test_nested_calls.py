@@ -270,6 +270,14 @@ def test_the_death_of_the_other_worker_is_an_error(make_cluster: MakeCluster) ->
 
     assert asked(cluster, "vanish", {"code": 7})["code"] == 1105
 
+    cluster.wait_for_workers(2)
+    poll_until(lambda: cluster.output().count(" serves ") == 3, 10.0, "both workers are there")
+    passed = {"method": "vanish", "parameters": {"code": 7}}
+    error = cluster.call("calls.passes_on", passed).json()["error"]
+    assert error["code"] == 1105
+    assert error["outcome"] == "unknown"
+    assert error["exit_code"] == 7
+
 
 def test_an_internal_method_is_there_for_methods_only(single: Cluster) -> None:
     """A client is told that there is none, alone and in a batch, and by whatever way it asks."""

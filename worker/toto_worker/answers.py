@@ -18,8 +18,8 @@ from toto_worker.sessions import CallSessions
 __all__ = ["AnswerEncoder", "Ending"]
 
 HEAD_BYTES_MAX = 16 * 1024
-FIXED_HEADERS = frozenset({"content-type", "x-request-id"})
-"""The kind of answer decides the first, and the gateway sends the second."""
+FIXED_HEADERS = frozenset({"content-type", "x-request-id", "x-toto-hmac"})
+"""The kind of answer decides the first, and the gateway sends the others."""
 RETRY_AFTER_SECONDS_MAX = 86_400
 """Of what methods may ask for: a day, beyond which no client comes back."""
 RAW_CONTENT_TYPE = "application/octet-stream"

@@ -13,6 +13,7 @@ from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX
 from toto.exceptions import ERROR_SERVER, TotoException
 from toto_worker.asks import AskAnswer, AskFuture, AskRequest
 from toto_worker.call import WorkerCall
+from toto_worker.failures import CalledMethodFailed
 from toto_worker.ports import TransportPort
 from toto_worker.response import CallResponse
 from toto_worker.sessions import CallSessions
@@ -121,8 +122,7 @@ class CallAsker:
             self._sessions.adopt_nested(answer.session, is_ended=answer.is_session_ended)
         document = self._formats.msgpack.loads(answer.document)
         if answer.code:
-            error = document["error"]
-            raise TotoException(error["code"], error["value"])
+            raise CalledMethodFailed(document["error"])
         return document["result"]
 
 

@@ -1,6 +1,7 @@
 """Exceptions of methods as error objects: the one place where a traceback turns into a text."""
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -10,9 +11,22 @@ from toto._core.logs import REQUEST_ID
 from toto.exceptions import ERROR_SERVER, TotoException
 from toto_worker.window import CallCancelled
 
-__all__ = ["error_object", "log_failure"]
+__all__ = ["CalledMethodFailed", "error_object", "log_failure"]
 
 _log = logging.getLogger("toto.method")
+
+
+class CalledMethodFailed(TotoException):
+    """The error of a method that another one has called, with all that a client would be told.
+
+    Args:
+        error: the error object.
+    """
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(error["code"], error["value"])
+        told = ("code", "value", "request_id", "retryable")
+        self.details = {name: error[name] for name in error if name not in told}
 
 
 def error_object(error: BaseException, *, request_id: str, debug: bool) -> dict[str, Any]:
@@ -28,7 +42,10 @@ def error_object(error: BaseException, *, request_id: str, debug: bool) -> dict[
         code = getattr(error, "code", ERROR_SERVER)
         is_integer = isinstance(code, int) and not isinstance(code, bool)
         value = getattr(error, "value", None)
-        return error_fields(code if is_integer else ERROR_SERVER, value, request_id)
+        fields = error_fields(code if is_integer else ERROR_SERVER, value, request_id)
+        if isinstance(error, CalledMethodFailed):
+            fields.update(error.details)
+        return fields
     if isinstance(error, MalformedBody):
         return Failure.malformed(str(error)).as_error(request_id)
     if isinstance(error, NotSerializable):

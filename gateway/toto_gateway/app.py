@@ -127,7 +127,7 @@ def _make_pipeline(
         pool,
         decoder,
         Admission(authenticator, pool.policy_of, read_parameters, cookie),
-        SessionAnswers(signatures, cookie),
+        SessionAnswers(signatures, cookie, sessions.note_ended),
         BatchSessions(
             lambda session_id, changes, expires: sessions.calls.run(
                 save_changes, sessions.stores.connection, session_id, changes, expires

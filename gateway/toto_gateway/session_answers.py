@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from toto._core.request_signatures import HMAC_HEADER, RequestSignatures
+from toto._core.stores.record import SessionRecord
 from toto._wire.constants import Origin
 from toto._wire.messages import SessionAnswer
 from toto_gateway.authentication import Caller
@@ -27,6 +28,7 @@ class SessionAnswers:
     Args:
         signatures: signs answers.
         cookie: carries the session in cookie mode.
+        on_ended: told of the caller's session when a method has ended it.
         clock: seconds since the epoch.
     """
 
@@ -34,10 +36,12 @@ class SessionAnswers:
         self,
         signatures: RequestSignatures,
         cookie: SessionCookie | None,
+        on_ended: Callable[[SessionRecord], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._signatures = signatures
         self._cookie = cookie
+        self._on_ended = on_ended
         self._clock = clock
 
     def cookie_headers(
@@ -47,6 +51,8 @@ class SessionAnswers:
 
         A session that was named in the parameters, or by the method, is not the browser's.
         """
+        if is_ended and caller.record is not None:
+            self._on_ended(caller.record)
         cookie = self._cookie
         if cookie is None:
             return []

@@ -50,6 +50,12 @@ class GatewaySessions:
         """
         return await self.calls.call(self.stores.connection.counters.hit, key, ttl_seconds)
 
+    def note_ended(self, record: SessionRecord) -> None:
+        """A worker said that it has ended a session: believe nothing older of it."""
+        store = self.stores.connection.session_store
+        if isinstance(store, ClientSessionStore):
+            store.revocations.doubt(record)
+
     async def update(self, record: SessionRecord) -> str | None:
         """Replace a session's record; return its id, or None when it has ended.
 

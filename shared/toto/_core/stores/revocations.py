@@ -117,6 +117,14 @@ class Revocations:
             self._call(self._counters.hit, _deny_key(record), life_seconds)
             self._remember(record, _Verdict(True, self._clock(), record.user_id), self._forgotten)
 
+    def doubt(self, record: SessionRecord) -> None:
+        """Ask about a token again before it is next accepted: another process may have ended it."""
+        with self._lock:
+            self._forgotten += 1
+            verdict = self._verdicts.get(record.token_id)
+            if verdict is not None and not verdict.is_revoked:
+                del self._verdicts[record.token_id]
+
     def forget_user(self, user_id: str) -> None:
         """Forget which tokens of a user were good, for the user's generation has changed.
 

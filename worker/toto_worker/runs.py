@@ -58,13 +58,14 @@ class Run:
             self._run_hook(before, self.handler, self.handler.transaction_id, self.method.name)
 
     def end(self, microseconds: int) -> None:
-        """Send what is still due, free the slot, and call the application's hook."""
+        """Call the application's hook, send what is still due, and free the slot."""
         _core(self.handler).on_finish()
-        self.response.close(microseconds)
-        self.call.drop_hooks()
         after = TotoHandler.call_hooks.after
         if after is not None:
+            # Before the answer leaves: the hook of a whole batch comes after those of its members.
             self._run_hook(after, self.handler, self.handler.transaction_id)
+        self.response.close(microseconds)
+        self.call.drop_hooks()
 
     def on_client_gone(self) -> None:
         """Tell the method's module, once."""

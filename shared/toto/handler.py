@@ -50,7 +50,7 @@ class TotoHandler(HookedHandler):
         self._sessions = ports.sessions
         self._calls = ports.calls
         self._close_hook = close_hook
-        self._event_signatures: list[Any] = []
+        self._event_signatures: dict[Any, None] = {}
         self._transaction_id: uuid.UUID | None = None
 
     @property
@@ -172,8 +172,8 @@ class TotoHandler(HookedHandler):
             event_name: what ``EventManager.instance().send`` names.
             handler: called as ``handler(args)``; it is not called once this call has ended.
             run_on_main_loop: run it on the worker's event loop; False runs it in a thread.
-            deregister_on_finish: forget it when this call ends. Otherwise it is forgotten when
-                the event next comes.
+            deregister_on_finish: accepted for Toto's sake. A call's handlers are forgotten when it
+                ends, in any case.
 
         Returns:
             A signature for ``deregister_event_handler``.
@@ -183,8 +183,8 @@ class TotoHandler(HookedHandler):
         signature = EventManager.instance().register_handler(
             event_name, handler, run_on_main_loop=run_on_main_loop, request_handler=self
         )
-        if deregister_on_finish:
-            self._event_signatures.append(signature)
+        # Without being asked to, too: it cannot be called any more then, and holds the request.
+        self._event_signatures[signature] = None
         return signature
 
     def deregister_event_handler(self, sig: Any) -> None:
@@ -193,13 +193,12 @@ class TotoHandler(HookedHandler):
         from toto.events import EventManager
 
         EventManager.instance().remove_handler(sig)
-        if sig in self._event_signatures:
-            self._event_signatures.remove(sig)
+        self._event_signatures.pop(sig, None)
 
     def on_finish(self) -> None:
         """The call has ended: forget its event handlers. The worker calls it."""
-        while self._event_signatures:
-            self.deregister_event_handler(self._event_signatures[-1])
+        for signature in list(self._event_signatures):
+            self.deregister_event_handler(signature)
 
     def on_connection_close(self) -> None:
         """The client has gone while the method runs or is parked. The worker calls it, once.

@@ -241,10 +241,12 @@ class TotoSession(DictionaryLike, Serializing):
     def rebase(self, record: SessionRecord) -> None:
         """Go on from a newer record, with what was changed here and not saved. Internal."""
         changes, before = self.changes(), self._loaded
+        names = ("session_id", "user_id", "created", "expires", "key")
+        unsaved = {name: getattr(self, name) for name in names}
         self.mark_saved(record)
-        for name in ("user_id", "created", "key"):
-            if getattr(self, name) == getattr(before, name):
-                setattr(self, name, getattr(record, name))
+        for name in names:
+            is_changed = unsaved[name] != getattr(before, name)
+            setattr(self, name, unsaved[name] if is_changed else getattr(record, name))
         if self._variables is not None:
             bring_up_to(self._variables, read_state(apply_changes(record.state, [changes])))
 

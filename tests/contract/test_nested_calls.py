@@ -245,6 +245,17 @@ def asking(caller: str, method: str, parameters: Any) -> dict[str, Any]:
     return {"method": caller, "parameters": {"method": method, "parameters": parameters}}
 
 
+def test_what_a_method_left_open_ends_with_it(single: Cluster) -> None:
+    """Threads and tasks of its own that still wait for other methods do not wait for ever."""
+    assert single.call("calls.leaves_open").json() == {"result": "returned"}
+
+    def told() -> Any:
+        return single.call("calls.leaves_open", {"tell": True}).json()["result"]
+
+    poll_until(lambda: len(told()) == 2, 5.0, "both were told")
+    assert told() == ["task CancelledError", "thread CallCancelled"]
+
+
 def test_members_of_a_batch_may_call(single: Cluster) -> None:
     """Each gets its own result."""
     entries = single.batch(

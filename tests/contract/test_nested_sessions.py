@@ -103,6 +103,37 @@ def test_nobody_gets_past_a_decorator_by_another_method(pool: Cluster) -> None:
     assert response.error == {"code": 1004, "value": "Not authorized"}
 
 
+def test_a_session_that_the_other_method_loads_stays_its_own(client: Client) -> None:
+    """Neither the caller nor its client hears of it, and nothing of it is saved elsewhere."""
+    ann, bob = client, new_client(client.cluster, client.scheme)
+    bob.call("session.remember", name="secret", value="bob's")
+    asking = {
+        "method": "calls.passes_on",
+        "parameters": {
+            "method": "session.by_parameter",
+            "parameters": {"session_id": bob.session_id},
+        },
+    }
+
+    response = ann.post(asking)
+    entries = ann.batch(a=asking).json()
+
+    assert bob.session_id.encode() not in response.body
+    assert "session" not in response.json() or response.json()["session"]["user_id"] == ann.user_id
+    assert entries.get("session", {"user_id": ann.user_id})["user_id"] == ann.user_id
+    assert ann.call("session.recall").result == {}
+
+
+def test_a_login_is_not_undone_by_a_call_beside_it(client: Client) -> None:
+    """Whichever of two calls ends last: the new session is the caller's."""
+    for _ in range(5):
+        response = client.call("calls.logs_in_and_touches", user_id=client.user_id)
+
+        assert response.result["user_id"] == client.user_id
+        client.key = response.result["key"]
+        assert client.call("session.whoami").result == client.user_id
+
+
 def test_members_of_a_batch_carry_their_session(client: Client) -> None:
     """And what the methods they call save is there after the batch."""
     member = {"method": "calls.passes_on", "parameters": {"method": "session.whoami"}}

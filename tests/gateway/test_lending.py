@@ -227,6 +227,26 @@ def test_a_chain_of_calls_that_were_left_keeps_one_slot() -> None:
     cluster.settle()
 
 
+def test_a_place_is_not_lent_while_what_was_left_in_it_runs() -> None:
+    """The caller goes on before the innermost call has ended, and may call again."""
+    cluster, worker = one_slot()
+    cluster.submit(0, "slow", in_batch=False, timeout=30)
+    cluster.deliver_all()
+    second = nested(cluster, only_call(worker, "slow-0"))
+    nested(cluster, only_call(worker, "slow-1"))
+    leave(cluster, second)
+    worker.finish(only_call(worker, "slow-1"), 50_000)
+    cluster.deliver_all()
+
+    nested(cluster, only_call(worker, "slow-0"))
+    assert worker.started == ["slow-0", "slow-1", "slow-2"]
+
+    worker.finish(only_call(worker, "slow-2"), 50_000)
+    cluster.deliver_all()
+    assert worker.started == ["slow-0", "slow-1", "slow-2", "slow-3"]
+    cluster.settle()
+
+
 def test_nothing_is_left_when_the_caller_s_worker_dies() -> None:
     """What it waited for is given up, and its slots are counted right afterwards."""
     cluster = Cluster(gateways=1, workers=2, threads=1, seed=1)

@@ -11,6 +11,7 @@ from toto._core.formats.errors import NotSerializable
 from toto._core.formats.registry import FormatRegistry
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX, RESPONSE_BYTES_MAX
 from toto.exceptions import ERROR_SERVER, TotoException
+from toto.session import TotoSession
 from toto_worker.asks import AskAnswer, AskFuture, AskRequest
 from toto_worker.call import WorkerCall
 from toto_worker.failures import CalledMethodFailed
@@ -56,7 +57,7 @@ class CallAsker:
     def call(self, method: str, parameters: Any) -> Awaitable[Any]:
         """Call a method; may be awaited on any event loop."""
         loop = asyncio.get_running_loop()  # before anything is sent, for there may be none
-        return self._wait(self._ask(method, parameters), loop)
+        return self._wait(*self._ask(method, parameters), loop)
 
     def call_sync(self, method: str, parameters: Any) -> Any:
         """Call a method and wait.
@@ -69,22 +70,24 @@ class CallAsker:
         if self._transport.is_current:
             raise RuntimeError("a finalizer cannot wait for another method")
         try:
-            return self._result(self._ask(method, parameters).result())
+            future, carried = self._ask(method, parameters)
+            return self._result(future.result(), carried)
         except CancelledError:
             # An Exception, which the method might take for its own affair.
             raise CallCancelled from None
 
-    async def _wait(self, future: AskFuture, loop: asyncio.AbstractEventLoop) -> Any:
-        return self._result(await asyncio.wrap_future(future, loop=loop))
+    async def _wait(
+        self, future: AskFuture, carried: TotoSession | None, loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        return self._result(await asyncio.wrap_future(future, loop=loop), carried)
 
-    def _ask(self, method: str, parameters: Any) -> AskFuture:
+    def _ask(self, method: str, parameters: Any) -> tuple[AskFuture, TotoSession | None]:
         if self._call.is_cancelled:
             raise CallCancelled
         if self._response.has_ended:
             raise RuntimeError("the call has been answered: it can call no other method any more")
-        request = AskRequest(
-            _checked_name(method), self._encoded(parameters), self._sessions.carried()
-        )
+        session, carried = self._sessions.carried()
+        request = AskRequest(_checked_name(method), self._encoded(parameters), session)
         future: AskFuture = Future()
         self._open.add(future)
         future.add_done_callback(self._forget)
@@ -93,7 +96,7 @@ class CallAsker:
             self._call.on_cancel(self._cancel_all)
         asks, call = self._transport.desk.asks, self._call
         self._transport.post(lambda: asks.send(call, request, future))
-        return future
+        return future, carried
 
     def _forget(self, future: AskFuture) -> None:
         self._open.discard(future)
@@ -117,9 +120,9 @@ class CallAsker:
             raise TotoException(failure.code, failure.value)
         return body
 
-    def _result(self, answer: AskAnswer) -> Any:
+    def _result(self, answer: AskAnswer, carried: TotoSession | None) -> Any:
         with contextlib.suppress(TotoException):  # a session that cannot be read is not adopted
-            self._sessions.adopt_nested(answer.session, is_ended=answer.is_session_ended)
+            self._sessions.adopt_nested(answer.session, carried, is_ended=answer.is_session_ended)
         document = self._formats.msgpack.loads(answer.document)
         if answer.code:
             raise CalledMethodFailed(document["error"])

@@ -57,7 +57,8 @@ class AskTable:
         link = call.link
         if future.cancelled():
             return
-        if call.is_cancelled or not link.is_live or link.epoch != call.epoch:
+        is_open = link.calls.get(call.message.call) is call
+        if call.is_cancelled or not link.is_live or not is_open:
             future.cancel()
             return
         number = next(self._numbers)
@@ -97,6 +98,13 @@ class AskTable:
         answer = AskAnswer(message.code, document, message.session, message.is_session_ended)
         if asked.future.set_running_or_notify_cancel():
             asked.future.set_result(answer)
+
+    def call_ended(self, call: WorkerCall) -> None:
+        """The gateway drops what an ended call has asked for, so no answer to that will come."""
+        for number, asked in list(self._open.items()) if self._open else ():
+            if asked.call is call:
+                self._forget(number)
+                asked.future.cancel()
 
     def link_down(self, link: "LinkPort") -> None:
         """A gateway is gone, and with it the calls whose methods asked it."""

@@ -225,6 +225,7 @@ class CallDesk:
     def answer(self, call: WorkerCall, code: int, head: Head | None, payload: bytes) -> None:
         """Send a call's answer while its method still runs, so its slot stays taken."""
         self._send_result(call, self._result(call, code, head), payload)
+        self.asks.call_ended(call)
 
     def finish(
         self, call: WorkerCall, code: int, head: Head | None, payload: bytes, microseconds: int
@@ -278,6 +279,7 @@ class CallDesk:
         if call.slot is not None:
             self._calls.pop(call.slot, None)
             self._started.discard(call.slot)
+        self.asks.call_ended(call)
 
     def _result(
         self,

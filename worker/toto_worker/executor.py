@@ -192,6 +192,8 @@ class Executor:
         started = time.perf_counter_ns()
         try:
             run.begin()
+            if run.call.is_cancelled:
+                raise CallCancelled
             parameters = run.parameters()
             if run.method.traits.policy & SESSION_POLICIES:
                 # The decorators may need the database, for which the loop must not wait.

@@ -1,6 +1,7 @@
 """The answer of one call: sent piece by piece or at once, and ended exactly once."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -178,6 +179,11 @@ class CallResponse:
         else:
             code, head, payload = ending or self.encoder.nothing()
             self._transport.post(lambda: desk.finish(call, code, head, payload, microseconds))
+        write = self._last_write
+        if write is not None and not write.done():
+            # Nobody has awaited it, and no credit comes any more.
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(write.cancel)
         self._tell_waiter()
 
     def send_item(self, value: Any) -> None:
@@ -235,8 +241,8 @@ class CallResponse:
     def _end_after_writes(self, make_ending: Callable[[], Ending]) -> None:
         """End the call, behind what the event loop is still writing."""
         before = self._last_write
-        if before is None or before.done():
-            self._end_now(make_ending())
+        if before is None or before.done() or not self._is_on_loop:
+            self._end_now(make_ending())  # a thread has waited for them already
             return
 
         async def end() -> None:

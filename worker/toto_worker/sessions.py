@@ -142,28 +142,37 @@ class CallSessions:
 
     # -- calls of other methods
 
-    def carried(self) -> SessionInfo:
+    def carried(self) -> tuple[SessionInfo, TotoSession | None]:
         """Return the session that goes along when the method calls another one.
 
-        It is the session as it is stored: what the method has not saved stays with it.
+        It is the session as it is stored: what the method has not saved stays with it. The second
+        is None while the method has not asked for the session that its call came with.
         """
         session = self._session
         if session is not None and not self._has_ended(session):
-            return SessionInfo(session.session_id, pack(session.loaded_record()))
-        return SessionInfo() if self._is_own_ended else self._info.session
+            packed = pack(session.loaded_record())
+            return SessionInfo(session.session_id, packed), session
+        return (SessionInfo() if self._is_own_ended else self._info.session), None
 
-    def adopt_nested(self, answer: SessionAnswer | None, *, is_ended: bool) -> None:
+    def adopt_nested(
+        self, answer: SessionAnswer | None, carried: TotoSession | None, *, is_ended: bool
+    ) -> None:
         """Take over what the other method did: its login, what it saved, or its logout.
+
+        Args:
+            answer: the session that it ended with. One that it has loaded by its id is its own
+                affair, and is not taken over.
+            carried: the session that went along; by now the method may have another one.
+            is_ended: the other method has ended the one that went along.
 
         Raises:
             TotoException: what it sent cannot be read.
         """
-        current = self._own if self._session is None else self._session
-        if is_ended and current is not None:
-            self.session_removed(current.session_id)
-        elif is_ended:
+        if is_ended and carried is None:
             self._is_own_ended = True
-        if answer is None or not answer.changes:
+        elif is_ended and carried is not None:
+            self.session_removed(carried.session_id)
+        if answer is None or not answer.changes or answer.origin == Origin.LOADED:
             return
         try:
             record = unpack(answer.changes, answer.session_id)
@@ -172,25 +181,36 @@ class CallSessions:
         if answer.origin == Origin.MADE:
             self._session = self.connection.adopt(record)
             self._made.append(self._session)
-        elif self._info.batch_key is not None:
-            self._keep_nested(record)
-        elif current is None:
-            # The client has to hear of it: with tokens the session's id has changed.
-            self._session = self._own = self._adopt_own(record)
-        elif not self._has_ended(current):
-            current.rebase(record)
+        elif carried is None or carried is self._own:
+            self._bring_own_up_to(record)
+        elif not self._has_ended(carried):
+            carried.rebase(record)
 
-    def _keep_nested(self, record: SessionRecord) -> None:
-        """In a batch: what the other method saved is saved with the rest, when all have ended."""
-        if self._session is None:
-            self._session = self._load_own()
-        session = self._session
-        if session is None or session is not self._own:
+    def _bring_own_up_to(self, record: SessionRecord) -> None:
+        if self._is_own_ended:
             return
-        unsaved = session.changes()
-        session.state = read_state(apply_changes(record.state, [self._saved]))
-        self._saved = session.changes()
-        session.state = read_state(apply_changes(record.state, [unsaved]))
+        is_in_batch = self._info.batch_key is not None
+        own = self._own
+        if own is None and is_in_batch:
+            own = self._load_own()
+        elif own is None:
+            own = self._own = self._adopt_own(record)
+        if own is None:
+            return
+        if self._session is None:
+            # The client has to hear of it: with tokens the session's id has changed.
+            self._session = own
+        if is_in_batch:
+            self._keep_nested(own, record)
+        else:
+            own.rebase(record)
+
+    def _keep_nested(self, own: TotoSession, record: SessionRecord) -> None:
+        """In a batch: what the other method saved is saved with the rest, when all have ended."""
+        unsaved = own.changes()
+        own.state = read_state(apply_changes(record.state, [self._saved]))
+        self._saved = own.changes()
+        own.state = read_state(apply_changes(record.state, [unsaved]))
 
     # -- SessionObserver
 

@@ -309,7 +309,7 @@ class DispatchClient:
     def _lend(self, ended: PendingCall) -> None:
         """A call is off its worker: another one may run in the place that it had."""
         for above in ended.callers():
-            if not above.lends and above.waiting_below:
+            if above.borrower is None and above.waiting_below:
                 self._apply(self._scheduler.lend(above))
 
     def _on_result(self, worker: WorkerView, message: Result, payload: bytes) -> None:

@@ -53,6 +53,7 @@ class _NestedCall:
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     task: asyncio.Task[None] | None = None
+    reply: PoolReply | None = None
 
 
 class NestedCalls:
@@ -153,7 +154,7 @@ class NestedCalls:
     async def _run(self, nested: _NestedCall) -> None:
         ask, parent = nested.ask, nested.parent
         budget = ByteBudget()
-        reply = PoolReply(self._pool, budget)
+        reply = nested.reply = PoolReply(self._pool, budget)
         try:
             reply.start(self._request_of(nested))
             outcome = await gather_answer(reply, self._format, budget)
@@ -203,6 +204,9 @@ class NestedCalls:
 
     def _drop(self, nested: _NestedCall) -> None:
         self._forget(nested)
+        if nested.reply is not None:
+            # At once: the task learns of its end a turn later.
+            nested.reply.close()
         if nested.task is not None:
             nested.task.cancel()
 

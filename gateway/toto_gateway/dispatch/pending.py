@@ -47,6 +47,7 @@ class PendingCall:
     __slots__ = (
         "arrived_at",
         "attempt",
+        "borrower",
         "call_id",
         "deadline",
         "depth",
@@ -55,7 +56,6 @@ class PendingCall:
         "is_waiting",
         "lane",
         "lender",
-        "lends",
         "losses",
         "order",
         "request",
@@ -94,8 +94,8 @@ class PendingCall:
         """True while it runs beside its worker's slots."""
         self.lender: PendingCall | None = None
         """The waiting call in whose place it does so."""
-        self.lends = False
-        """True while another call runs in its place."""
+        self.borrower: PendingCall | None = None
+        """The call that runs in its place."""
         self.waiting_below: list[PendingCall] = []
         """Calls that it waits for, through others perhaps, and that found no slot."""
 

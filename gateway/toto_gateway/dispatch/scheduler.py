@@ -117,9 +117,13 @@ class Scheduler:
         running = worker.fast if call.is_fast else worker.slow
         running[call.lane] -= 1
         call.is_extra = False
-        if call.lender is not None:
-            call.lender.lends = False
-            call.lender = None
+        lender, call.lender = call.lender, None
+        borrower, call.borrower = call.borrower, None
+        # One that still runs in its place (a thread cannot be stopped) goes on in its lender's.
+        if lender is not None:
+            lender.borrower = borrower
+        if borrower is not None:
+            borrower.lender = lender
         if call.request.in_batch:
             self._route(call.request.method).batch_running -= 1
         if run_microseconds:
@@ -330,7 +334,7 @@ class Scheduler:
                 continue
             if route.lane == Lane.LOOP:
                 return worker, None
-            if above.lane == Lane.THREAD and not above.lends:
+            if above.lane == Lane.THREAD and above.borrower is None:
                 return worker, above
         return None
 
@@ -339,7 +343,7 @@ class Scheduler:
     ) -> SendCall:
         worker, lender = place
         if lender is not None:
-            lender.lends = True
+            lender.borrower = call
         call.lender = lender
         return self._send(worker, call, route, ticket=0, is_extra=True)
 

@@ -28,9 +28,12 @@ class Registration:
     def is_over(self) -> bool:
         """True when the function must not be called any more."""
         handler = self.request_handler
-        return self.is_removed or bool(
-            getattr(handler, "finished", False) or getattr(handler, "cancelled", False)
-        )
+        try:
+            return self.is_removed or bool(
+                getattr(handler, "finished", False) or getattr(handler, "cancelled", False)
+            )
+        except Exception:  # noqa: BLE001  # it may be any object of the application
+            return True
 
 
 class EventTable:

@@ -147,14 +147,19 @@ def test_a_called_method_has_the_request_of_its_caller(single: Cluster) -> None:
     assert theirs["response_type"] == "application/msgpack"
 
 
-def test_a_caller_s_deadline_ends_both(make_cluster: MakeCluster) -> None:
-    """The called method's own time limit does not outlast it."""
+def test_a_caller_s_deadline_ends_all(
+    make_cluster: MakeCluster, in_background: InBackground
+) -> None:
+    """Caller and called end in the same moment, and each once."""
     cluster = make_cluster(workers=1, request_timeout=0.5)
 
-    response = cluster.call("calls.passes_on", {"method": "sleep", "parameters": {"seconds": 30}})
+    asks = [{"method": "calls.endures", "parameters": {"path": None}}] * 20
+    calls = [in_background(cluster.call, "calls.ask_async", {"asks": asks}) for _ in range(5)]
 
-    assert response.status == 504
-    assert response.json()["error"]["code"] == 1106
+    assert [call.result().json()["error"]["code"] for call in calls] == [1106] * 5
+    assert calls[0].result().status == 504
+    assert "Traceback" not in cluster.output()
+    assert cluster.call("echo", {"n": 1}).json() == {"result": {"n": 1}}
 
 
 def test_a_call_that_is_not_awaited_any_more_is_cancelled(single: Cluster, tmp_path: Path) -> None:

@@ -132,8 +132,7 @@ class DispatchClient:
 
     def abandon(self, call: PendingCall) -> None:
         """The answer is not wanted any more; does nothing to a call that has ended."""
-        if not call.is_ended:
-            self._end(call)
+        self._end(call)
 
     def credit(self, call: PendingCall, size: int) -> None:
         """So many streamed bytes of the call have reached the client."""
@@ -220,6 +219,8 @@ class DispatchClient:
 
     def _end(self, call: PendingCall, failure: Failure | None = None) -> None:
         """End a call from this side; the worker that has it is told to stop."""
+        if call.is_ended:  # a moment ago, by the end of the call whose method made it
+            return
         call.advance(CallEvent.ABANDON)
         self._nested.parent_ended(call)
         self._deadlines.remove(call)

@@ -172,6 +172,11 @@ def idempotent(fn: _F) -> _F:
     return add_traits(fn, policy=Policy.IDEMPOTENT)
 
 
+def internal(fn: _F) -> _F:
+    """Keep a method for other methods: clients are told that there is no such method (1001)."""
+    return add_traits(fn, policy=Policy.INTERNAL)
+
+
 def anonymous_session(fn: Invoke) -> Invoke:
     """Give the method a session: the caller's, or a new anonymous one if it has none."""
 
@@ -268,11 +273,6 @@ def _with_session(
 
 def _nothing(handler: Any, parameters: Any) -> None:
     """Prepare nothing."""
-
-
-def internal(fn: _F) -> _F:
-    """Keep a method for other methods: clients are told that there is no such method (1001)."""
-    return add_traits(fn, policy=Policy.INTERNAL)
 
 
 def _prepared(

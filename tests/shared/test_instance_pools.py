@@ -2,34 +2,14 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from toto.tasks import AwaitableInstance, InstancePool
+from toto_testkit.counter import Counter
 from toto_testkit.waiting import poll_until
-
-
-class Counter:
-    """An instance that only one thread may use at a time."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._lock = threading.Lock()
-
-    def add(self, number: int, *, times: int = 1) -> int:
-        assert self._lock.acquire(blocking=False), "two threads at once"
-        try:
-            time.sleep(0.001)
-            self.count += number * times
-            return self.count
-        finally:
-            self._lock.release()
-
-    def fail(self) -> None:
-        raise ValueError("the counter is broken")
 
 
 def test_a_pool_lends_each_instance_to_one_at_a_time() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,30 +15,11 @@ import tornado.ioloop
 
 from toto._core.logs import REQUEST_ID
 from toto.tasks import TaskQueue
+from toto_testkit.counter import Counter
 from toto_testkit.processes import run_to_end
 from toto_testkit.waiting import poll_until
 
 IDLE_SECONDS = 0.05
-
-
-class Counter:
-    """An instance that only one thread may use at a time."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._lock = threading.Lock()
-
-    def add(self, number: int, *, times: int = 1) -> int:
-        assert self._lock.acquire(blocking=False), "two threads at once"
-        try:
-            time.sleep(0.001)
-            self.count += number * times
-            return self.count
-        finally:
-            self._lock.release()
-
-    def fail(self) -> None:
-        raise ValueError("the counter is broken")
 
 
 @pytest.fixture

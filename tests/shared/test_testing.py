@@ -25,33 +25,13 @@ from toto.invocation import (
 )
 from toto.testing import Answer, call_method
 from toto_testkit.formats import Upload, multipart
+from toto_testkit.sample_methods import count, fail, refuse
 
 ADA = {"user_id": "ada", "count": 1}
 
 
 def echo(handler: Any, parameters: Any) -> Any:
     return parameters
-
-
-def refuse(handler: Any, parameters: Any) -> Any:
-    raise TotoException(2001, {"why": "not today"})
-
-
-def fail(handler: Any, parameters: Any) -> Any:
-    raise LookupError("no such hat")
-
-
-@authenticated
-def count(handler: Any, parameters: Any) -> Any:
-    handler.session["count"] += 1
-    if parameters.get("save", True):
-        handler.session.save()
-    return handler.session["count"]
-
-
-def whose(handler: Any, parameters: Any) -> Any:
-    session = handler.retrieve_session()
-    return session and session.user_id
 
 
 def request_of(handler: Any, parameters: Any) -> Any:

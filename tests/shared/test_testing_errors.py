@@ -8,24 +8,9 @@ from typing import Any
 import pytest
 
 from toto.exceptions import ERROR_DEADLINE, ERROR_SERVER, TotoException
-from toto.invocation import authenticated, timeout
+from toto.invocation import timeout
 from toto.testing import call_method
-
-
-def refuse(handler: Any, parameters: Any) -> Any:
-    raise TotoException(2001, {"why": "not today"})
-
-
-def fail(handler: Any, parameters: Any) -> Any:
-    raise LookupError("no such hat")
-
-
-@authenticated
-def count(handler: Any, parameters: Any) -> Any:
-    handler.session["count"] += 1
-    if parameters.get("save", True):
-        handler.session.save()
-    return handler.session["count"]
+from toto_testkit.sample_methods import count, fail, refuse
 
 
 def items(handler: Any, parameters: Any) -> Iterator[Any]:

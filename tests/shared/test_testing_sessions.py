@@ -10,21 +10,9 @@ from toto.invocation import (
     requires,
 )
 from toto.testing import call_method
+from toto_testkit.sample_methods import count, whose
 
 ADA = {"user_id": "ada", "count": 1}
-
-
-@authenticated
-def count(handler: Any, parameters: Any) -> Any:
-    handler.session["count"] += 1
-    if parameters.get("save", True):
-        handler.session.save()
-    return handler.session["count"]
-
-
-def whose(handler: Any, parameters: Any) -> Any:
-    session = handler.retrieve_session()
-    return session and session.user_id
 
 
 def test_a_session_of_a_user() -> None:

@@ -1,7 +1,8 @@
 """Which of a request's calls may run, and as whom."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from toto._core.failure import Failure
@@ -11,7 +12,7 @@ from toto._wire.constants import Policy
 from toto._wire.messages import SessionInfo
 from toto.handler import Request as HandlerRequest
 from toto.invocation import take_session_id
-from toto_gateway.authentication import NOBODY, Authenticator, Caller
+from toto_gateway.authentication import NOBODY, Authenticator, Caller, KnownCredential
 from toto_gateway.credentials import header_credential, possible_credential, presented_credential
 from toto_gateway.decoding import BatchCall, SingleCall
 from toto_gateway.request import Request
@@ -43,33 +44,99 @@ class Admission:
         self._read_parameters = read_parameters
         self._cookie = cookie
 
+    def is_resumable(self, method: str) -> bool:
+        """Tell whether a stream of the method can go on where it was cut off."""
+        return bool(self._policy_of(method) & Policy.RESUMABLE)
+
     async def admit(self, request: Request, call: SingleCall) -> Caller | Failure:
         """Return as whom a call runs, or why it does not."""
+        session_id = presented_credential(request, self._cookie)
+        return await self._admit(
+            request,
+            call,
+            session_id,
+            own=partial(self._by_credential, request, session_id),
+            named=partial(self._by_parameter, request),
+        )
+
+    async def admit_known(
+        self, request: Request, call: SingleCall, known: KnownCredential
+    ) -> Caller | Failure:
+        """Return as whom a call of a WebSocket runs, or why it does not.
+
+        Nothing signs such a call alone. Where signatures are asked for, it can therefore name no
+        session in its parameters but the one that the socket has.
+        """
+        return await self._admit(
+            request,
+            call,
+            known.session_id,
+            own=partial(self.reload, known),
+            named=partial(self._by_parameter_or_known, request, known),
+        )
+
+    async def reload(self, known: KnownCredential) -> Caller:
+        """Return whose a credential is by now."""
+        caller = await self._authenticator.reload(known)
+        if not known.is_cookie or caller.record is None:
+            return caller
+        return _by_cookie(caller)
+
+    async def present(
+        self, request: Request, session_id: str, *, is_cookie: bool = False
+    ) -> tuple[KnownCredential, Caller]:
+        """Take the credential for the calls of a WebSocket, and return whose it is.
+
+        Args:
+            request: what is signed, if signatures are asked for.
+            session_id: the credential.
+            is_cookie: it stood in the cookie.
+        """
+        caller = await self._authenticator.authenticate(request, session_id)
+        if caller.failure is not None:
+            return KnownCredential(session_id, is_cookie=is_cookie, failure=caller.failure), caller
+        if caller.record is None:
+            return KnownCredential(), caller
+        is_signed = caller.record.user_id is not None
+        return KnownCredential(session_id, is_signed=is_signed, is_cookie=is_cookie), caller
+
+    async def _admit(
+        self,
+        request: Request,
+        call: SingleCall,
+        session_id: str,
+        *,
+        own: Callable[[], Awaitable[Caller]],
+        named: Callable[[str], Awaitable[Caller]],
+    ) -> Caller | Failure:
         policy = self._policy_of(call.method)
         if policy & Policy.INTERNAL:
             return Failure.invalid_method(call.method)
-        session_id = presented_credential(request, self._cookie)
         if policy & Policy.PARAMETER:
             given = self._in_parameters(request, call)
             if isinstance(given, Failure):
                 return given
             if given:
-                caller = await self._by_parameter(request, given)
+                caller = await named(given)
                 return caller.refusal(policy) or caller
         if not session_id and not policy:
             return NOBODY
-        caller = await self._by_credential(request, session_id)
+        caller = await own()
         return caller.refusal(policy) or caller
 
     async def admit_batch(
-        self, request: Request, batch: BatchCall
+        self, request: Request, batch: BatchCall, caller: Caller | None = None
     ) -> tuple[Caller, dict[str, Caller | Failure]]:
         """Return whose batch it is, and as whom each member runs or why it does not.
 
-        The request is authenticated once; only a member that names its own session is another's.
+        The request is authenticated once, unless the caller is known already; only a member that
+        names its own session is another's.
         """
-        credential = presented_credential(request, self._cookie)
-        caller = await self._by_credential(request, credential)
+        if caller is None:
+            credential = presented_credential(request, self._cookie)
+            caller = await self._by_credential(request, credential)
+        else:
+            credential = caller.info.session_id
         named: dict[str, Caller] = {}  # each is authenticated once, or its nonce would be used up
         admitted: dict[str, Caller | Failure] = {}
         for key, member in batch.members.items():
@@ -97,7 +164,14 @@ class Admission:
         caller = await self._authenticator.authenticate(request, session_id)
         if self._cookie is None or header_credential(request) or caller.record is None:
             return caller
-        return replace(caller, info=caller.info._replace(is_cookie=True))
+        return _by_cookie(caller)
+
+    async def _by_parameter_or_known(
+        self, request: Request, known: KnownCredential, session_id: str
+    ) -> Caller:
+        if session_id == known.session_id:
+            return replace(await self.reload(known), is_by_parameter=True)
+        return await self._by_parameter(request, session_id)
 
     async def _by_parameter(self, request: Request, session_id: str) -> Caller:
         caller = await self._authenticator.authenticate(request, session_id)
@@ -111,6 +185,10 @@ class Admission:
             return possible_credential(take_session_id(self._read_parameters(shown)))
         except MalformedBody as error:
             return Failure.malformed(str(error))
+
+
+def _by_cookie(caller: Caller) -> Caller:
+    return replace(caller, info=caller.info._replace(is_cookie=True))
 
 
 def nested_refusal(session: SessionInfo, policy: int) -> Failure | None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import secrets
 import socket
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from functools import partial
 import zmq
 
 from toto._core.child import ChildContext
+from toto._core.formats.limits import DecodeLimits
 from toto._core.formats.registry import FormatRegistry
 from toto._core.logs import configure_logging
 from toto._core.parameters import decode_parameters
@@ -20,18 +22,24 @@ from toto._core.siblings import process_endpoint
 from toto._core.startup import StartupError, run_startup_function
 from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import Stores, open_stores
+from toto._core.stores.open_event_history import open_event_history
 from toto._core.supervisor import EXIT_STARTUP
 from toto_gateway.admission import Admission, nested_refusal
 from toto_gateway.authentication import Authenticator
 from toto_gateway.batch_sessions import BatchSessions
+from toto_gateway.calls import Calls
 from toto_gateway.decoding import Decoder
 from toto_gateway.dispatch.client import DispatchClient
+from toto_gateway.dispatch.event_bus import CheckLink, EventBus, SendToWorker
 from toto_gateway.dispatch.links import WorkerLinks
 from toto_gateway.dispatch.nested import NestedCalls
+from toto_gateway.events.recorder import EventRecorder
+from toto_gateway.events.relay import EventRelay
 from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import CorsPolicy
-from toto_gateway.http.front import CallFront, FrontState
+from toto_gateway.http.front import CallFront, FrontState, Mounts
 from toto_gateway.http.probes import Probes
+from toto_gateway.http.static_files import StaticFiles
 from toto_gateway.pipeline import Pipeline, PipelineSettings
 from toto_gateway.server import GatewayServer
 from toto_gateway.session_answers import SessionAnswers
@@ -40,12 +48,16 @@ from toto_gateway.sessions.cookies import SessionCookie
 from toto_gateway.sessions.csrf import CsrfPolicy
 from toto_gateway.sessions.gateway_sessions import GatewaySessions, open_gateway_sessions
 from toto_gateway.settings import GatewaySettings
+from toto_gateway.websocket.conversation import SocketServices
+from toto_gateway.websocket.endpoint import SocketEndpoint
+from toto_gateway.websocket.upgrade import UpgradePolicy
 
 __all__ = ["make_server", "run_gateway_process"]
 
 _log = logging.getLogger("toto.gateway")
 
 GC_THRESHOLDS = (20_000, 20, 20)
+ORIGIN_BYTES = 8
 
 
 def make_server(
@@ -66,34 +78,35 @@ def make_server(
         index: which gateway process this is.
     """
     formats = FormatRegistry(
-        msgpack_enabled=settings.msgpack_enabled, bson_enabled=settings.bson_enabled
+        msgpack_enabled=settings.msgpack_enabled,
+        bson_enabled=settings.bson_enabled,
+        limits=DecodeLimits(members_max=settings.batch_max),
     )
-    addresses = tuple(process_endpoint(worker_address, n) for n in range(settings.processes))
-    stores_fingerprint = store_fingerprint(settings)
-    pool = DispatchClient(
-        lambda listener: WorkerLinks(
-            addresses[index], addresses=addresses, stores=stores_fingerprint, listener=listener
-        ),
-        lambda pool: NestedCalls(
-            pool,
-            formats.msgpack,
-            nested_refusal,
-            timeout_seconds=settings.request_timeout,
-        ),
-        loop=asyncio.get_running_loop(),
-        queue_max=settings.queue_max,
-    )
+    pool = _make_pool(settings, formats, worker_address, index)
     sessions = open_gateway_sessions(settings, stores)
     state = FrontState()
+    client_address = ClientAddress(settings.trusted_proxies)
+    decoder = Decoder(
+        formats,
+        root=settings.root,
+        method_select=settings.method_select,
+        batch_max=settings.batch_max,
+    )
+    signatures = RequestSignatures.of(settings)
+    calls = _make_calls(settings, formats, pool, sessions, signatures)
     front = CallFront(
-        _make_pipeline(settings, formats, pool, sessions),
-        Probes(is_draining=lambda: state.is_draining, worker_count=lambda: pool.worker_count),
+        _make_pipeline(settings, calls, decoder, sessions, signatures),
+        Mounts(
+            Probes(is_draining=lambda: state.is_draining, worker_count=lambda: pool.worker_count),
+            _make_static_files(settings, client_address, state),
+            _make_sockets(settings, formats, calls, decoder, sessions),
+        ),
         CorsPolicy(
             settings.allow_origin,
             with_credentials=settings.use_cookies,
             with_nonces=settings.hmac_enabled and settings.hmac_scheme == "v2",
         ),
-        ClientAddress(settings.trusted_proxies),
+        client_address,
         max_body_bytes=settings.max_body_size,
         state=state,
     )
@@ -107,38 +120,132 @@ def make_server(
     )
 
 
-def _make_pipeline(
+def _make_pool(
+    settings: GatewaySettings, formats: FormatRegistry, worker_address: str, index: int
+) -> DispatchClient:
+    addresses = tuple(process_endpoint(worker_address, n) for n in range(settings.processes))
+    stores_fingerprint = store_fingerprint(settings)
+    return DispatchClient(
+        lambda listener: WorkerLinks(
+            addresses[index],
+            addresses=addresses,
+            stores=stores_fingerprint,
+            has_history=settings.event_history > 0,
+            listener=listener,
+        ),
+        lambda pool: NestedCalls(
+            pool,
+            formats.msgpack,
+            nested_refusal,
+            timeout_seconds=settings.request_timeout,
+        ),
+        partial(_make_event_bus, settings),
+        loop=asyncio.get_running_loop(),
+        queue_max=settings.queue_max,
+    )
+
+
+def _make_calls(
     settings: GatewaySettings,
     formats: FormatRegistry,
     pool: DispatchClient,
     sessions: GatewaySessions,
-) -> Pipeline:
-    decoder = Decoder(
-        formats,
-        root=settings.root,
-        method_select=settings.method_select,
-        batch_max=settings.batch_max,
-    )
-    signatures = RequestSignatures.of(settings)
-    cookie = _make_cookie(settings)
+    signatures: RequestSignatures,
+) -> Calls:
     authenticator = Authenticator(sessions.loader, signatures, sessions.count_hit)
     read_parameters = partial(decode_parameters, formats=formats)
-    return Pipeline(
+    return Calls(
         pool,
-        decoder,
-        Admission(authenticator, pool.policy_of, read_parameters, cookie),
-        SessionAnswers(signatures, cookie, sessions.note_ended),
+        Admission(authenticator, pool.policy_of, read_parameters, _make_cookie(settings)),
         BatchSessions(
             lambda session_id, changes, expires: sessions.calls.run(
                 save_changes, sessions.stores.connection, session_id, changes, expires
             )
         ),
+        timeout_seconds=settings.request_timeout,
+    )
+
+
+def _make_pipeline(
+    settings: GatewaySettings,
+    calls: Calls,
+    decoder: Decoder,
+    sessions: GatewaySessions,
+    signatures: RequestSignatures,
+) -> Pipeline:
+    return Pipeline(
+        calls,
+        decoder,
+        SessionAnswers(signatures, _make_cookie(settings), sessions.note_ended),
         CsrfPolicy(settings.allow_origin) if settings.use_cookies else None,
         PipelineSettings(
-            request_timeout_seconds=settings.request_timeout,
             http_statuses=settings.error_status == "http",
             access_log=settings.access_log,
         ),
+    )
+
+
+def _make_sockets(
+    settings: GatewaySettings,
+    formats: FormatRegistry,
+    calls: Calls,
+    decoder: Decoder,
+    sessions: GatewaySessions,
+) -> SocketEndpoint | None:
+    if not settings.use_web_sockets:
+        return None
+    policy = UpgradePolicy(
+        f"{settings.root.rstrip('/')}/{settings.socket_path.strip('/')}",
+        allow_origin=settings.allow_origin,
+        cookie=_make_cookie(settings),
+        max_message_bytes=settings.max_body_size,
+    )
+    services = SocketServices(
+        calls,
+        decoder,
+        formats.json,
+        formats.by_name("msgpack"),
+        on_ended=sessions.note_ended,
+        calls_max=settings.socket_calls_max,
+        access_log=settings.access_log,
+    )
+    return SocketEndpoint(policy, services)
+
+
+def _make_event_bus(settings: GatewaySettings, send: SendToWorker, check: CheckLink) -> EventBus:
+    origin = secrets.token_bytes(ORIGIN_BYTES)
+    return EventBus(
+        send,
+        check,
+        origin=origin,
+        make_relay=partial(EventRelay, settings, origin) if settings.redis_url else None,
+        recorder=_make_recorder(settings),
+    )
+
+
+def _make_recorder(settings: GatewaySettings) -> EventRecorder | None:
+    if not settings.event_history:
+        return None
+    return EventRecorder(
+        open_event_history(settings, length=settings.event_history),
+        loop=asyncio.get_running_loop(),
+        timeout_seconds=2 * settings.store_timeout,
+    )
+
+
+def _make_static_files(
+    settings: GatewaySettings, client_address: ClientAddress, state: FrontState
+) -> StaticFiles | None:
+    if not settings.static_path:
+        return None
+    return StaticFiles(
+        settings.static_path,
+        url=settings.static_url,
+        method_root=settings.root,
+        client_address=client_address,
+        tasks=state.tasks,
+        is_draining=lambda: state.is_draining,
+        access_log=settings.access_log,
     )
 
 

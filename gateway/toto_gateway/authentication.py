@@ -18,7 +18,7 @@ from toto._wire.messages import SessionInfo
 from toto.exceptions import ERROR_SERVER
 from toto_gateway.request import Request
 
-__all__ = ["NOBODY", "Authenticator", "Caller", "CountHit", "SessionSource"]
+__all__ = ["NOBODY", "Authenticator", "Caller", "CountHit", "KnownCredential", "SessionSource"]
 
 _log = logging.getLogger("toto.session")
 
@@ -65,6 +65,18 @@ class Caller:
 NOBODY = Caller(SessionInfo())
 
 
+@dataclass(frozen=True, slots=True)
+class KnownCredential:
+    """A credential that was presented once for many calls: that of a WebSocket."""
+
+    session_id: str = ""
+    is_signed: bool = False
+    """The signature was right, or the session was made for this client."""
+    is_cookie: bool = False
+    failure: Failure | None = None
+    """Why it does not count."""
+
+
 class Authenticator:
     """Turns credentials into callers.
 
@@ -98,13 +110,24 @@ class Authenticator:
             failure = await self._check_signature(record, request)
         except StoreUnavailable:
             return _refused(Failure.unavailable())
-        if failure is not None:
-            return _refused(failure)
-        packed = pack(record)
-        if len(packed) > PACKED_BYTES_MAX:
-            _log.error("a session of %d bytes is too large to be sent to a worker", len(packed))
-            return _refused(Failure(ERROR_SERVER, "The session is too large."))
-        return Caller(SessionInfo(session_id, packed), record)
+        return _refused(failure) if failure is not None else _caller_of(session_id, record)
+
+    async def reload(self, known: KnownCredential) -> Caller:
+        """Return whose a credential is by now, without its signature, which was checked before."""
+        if known.failure is not None:
+            return _refused(known.failure)
+        if not known.session_id:
+            return NOBODY
+        try:
+            record = await self._source.load(known.session_id)
+        except StoreUnavailable:
+            return _refused(Failure.unavailable())
+        if record is None:
+            return NOBODY
+        if not known.is_signed and self._signatures.is_needed(record):
+            # It was an anonymous one's, for which nobody signs.
+            return _refused(Failure.invalid_hmac())
+        return _caller_of(known.session_id, record)
 
     async def _check_signature(self, record: SessionRecord, request: Request) -> Failure | None:
         if not self._signatures.is_needed(record):
@@ -121,6 +144,14 @@ class Authenticator:
         if nonce is not None and await self._count_hit(nonce, NONCE_TTL_SECONDS) > 1:
             return Failure.invalid_hmac()
         return failure
+
+
+def _caller_of(session_id: str, record: SessionRecord) -> Caller:
+    packed = pack(record)
+    if len(packed) > PACKED_BYTES_MAX:
+        _log.error("a session of %d bytes is too large to be sent to a worker", len(packed))
+        return _refused(Failure(ERROR_SERVER, "The session is too large."))
+    return Caller(SessionInfo(session_id, packed), record)
 
 
 def _refused(failure: Failure) -> Caller:

@@ -88,6 +88,10 @@ class _Answerless:
         """Refuse."""
         _refuse()
 
+    def send_message(self, message: Any) -> Awaitable[None]:
+        """Refuse."""
+        _refuse()
+
     def redirect(self, url: str, status: int) -> None:
         """Refuse."""
         _refuse()
@@ -101,6 +105,10 @@ class _Answerless:
         _refuse()
 
     def add_header(self, name: str, value: str) -> None:
+        """Refuse."""
+        _refuse()
+
+    def on_wind_up(self, hook: Callable[[], None]) -> None:
         """Refuse."""
         _refuse()
 

@@ -50,7 +50,7 @@ def make_command(
         check=check_gateway_settings,
         keywords=keywords,
         conf_path=conf_path,
-        known_elsewhere=WORKER_OPTIONS,
+        known_elsewhere=(*WORKER_OPTIONS, "publish_secret_key"),  # toto-publish has it
     )
     command.params.append(
         click.Option(

@@ -13,7 +13,7 @@ from toto._core.formats.registry import FormatRegistry
 from toto._wire.constants import METHOD_NAME_LENGTH_MAX
 from toto_gateway.request import Request
 
-__all__ = ["BatchCall", "Decoder", "RequestRefused", "SingleCall"]
+__all__ = ["BatchCall", "Decoder", "RequestRefused", "SingleCall", "origin_path"]
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -73,7 +73,7 @@ class Decoder:
             RequestRefused: with the error and the format to answer it in.
         """
         body_format, call_format = self._formats_of(request)
-        path = _origin_path(request.path)
+        path = origin_path(request.path)
         self._check_root(path, body_format)
         try:
             named = self._method_in_url(path)
@@ -133,16 +133,26 @@ class Decoder:
     def _call_in_body(self, request: Request, body_format: Format) -> SingleCall | BatchCall:
         envelope = body_format.open_envelope(request.body)
         if envelope.batch is not None:
-            if len(envelope.batch) > self._batch_max:
-                reason = f"a batch may have {self._batch_max} members at most"
-                raise RequestRefused(Failure.malformed(reason), body_format)
-            members = {
-                key: self._member(document, body_format) for key, document in envelope.batch.items()
-            }
-            return BatchCall(members, body_format)
+            return self.batch_of(envelope.batch, body_format)
         if not self._reads_body:
             raise RequestRefused(Failure.missing_method(), body_format)
         return self._named(request, envelope.method, body_format)
+
+    def batch_of(self, batch: Mapping[str, bytes | None], body_format: Format) -> BatchCall:
+        """Return the calls of a batch.
+
+        Args:
+            batch: the members' own documents; None for what is no object.
+            body_format: the format of all of them.
+
+        Raises:
+            RequestRefused: there are too many.
+        """
+        if len(batch) > self._batch_max:
+            reason = f"a batch may have {self._batch_max} members at most"
+            raise RequestRefused(Failure.malformed(reason), body_format)
+        members = {key: self._member(document, body_format) for key, document in batch.items()}
+        return BatchCall(members, body_format)
 
     def _member(self, document: bytes | None, body_format: Format) -> SingleCall | Failure:
         if document is None:
@@ -158,7 +168,7 @@ class Decoder:
         return SingleCall(method, document, body_format.content_type, body_format)
 
 
-def _origin_path(path: str) -> str:
+def origin_path(path: str) -> str:
     """Return the path of a target that may begin with scheme and host (RFC 9112, 3.2.2)."""
     if path.startswith("/"):
         return path

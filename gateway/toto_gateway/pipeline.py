@@ -8,16 +8,12 @@ from toto._core.failure import Failure, status_of
 from toto._core.formats.format import Format
 from toto._core.logs import REQUEST_ID
 from toto._wire.constants import Mode
-from toto._wire.messages import Head, RequestInfo
+from toto._wire.messages import Head
 from toto.exceptions import ERROR_NOT_AUTHORIZED
-from toto_gateway.admission import Admission
 from toto_gateway.authentication import Caller
-from toto_gateway.batch import run_batch
-from toto_gateway.batch_hooks import BatchHooks
-from toto_gateway.batch_sessions import BatchSessions
+from toto_gateway.calls import Calls
 from toto_gateway.decoding import BatchCall, Decoder, RequestRefused, SingleCall
-from toto_gateway.dispatch.pending import CallRequest
-from toto_gateway.dispatch.replies import Answer, CallPool, Reply, StreamStart
+from toto_gateway.dispatch.replies import Answer, Reply, StreamStart
 from toto_gateway.request import Request, Responder
 from toto_gateway.session_answers import SessionAnswers
 from toto_gateway.sessions.csrf import CsrfPolicy, CsrfProblem
@@ -43,7 +39,6 @@ STREAM_HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 class PipelineSettings:
     """What the pipeline needs of the options."""
 
-    request_timeout_seconds: float
     http_statuses: bool
     """Map the errors of methods to HTTP statuses instead of 200."""
     access_log: bool
@@ -51,33 +46,27 @@ class PipelineSettings:
 
 
 class Pipeline:
-    """Answers requests. Knows no sockets: the pool runs calls, the responder writes.
+    """Answers requests. Knows no sockets: the responder writes.
 
     Args:
-        pool: where calls run.
+        calls: runs them.
         decoder: reads requests.
-        admission: tells as whom a call runs, if at all.
         session_answers: signs answers and sets cookies.
-        batch_sessions: saves what the members of a batch did to their sessions.
         csrf: judges requests in cookie mode.
-        settings: time limit and statuses.
+        settings: statuses and the log.
     """
 
     def __init__(
         self,
-        pool: CallPool,
+        calls: Calls,
         decoder: Decoder,
-        admission: Admission,
         session_answers: SessionAnswers,
-        batch_sessions: BatchSessions,
         csrf: CsrfPolicy | None,
         settings: PipelineSettings,
     ) -> None:
-        self._pool = pool
+        self._calls = calls
         self._decoder = decoder
-        self._admission = admission
         self._session_answers = session_answers
-        self._batch_sessions = batch_sessions
         self._csrf = csrf
         self._settings = settings
 
@@ -162,7 +151,9 @@ class Pipeline:
         call = self._decoder.decode(request)
         if isinstance(call, BatchCall):
             await self._answer_batch(request, call, responder, headers)
-        elif _is_event_stream_reconnect(request):
+        elif _is_event_stream_reconnect(request) and not self._calls.admission.is_resumable(
+            call.method
+        ):
             # EventSource comes back after every end; running the method again would surprise.
             responder.send(204, headers, b"")
         else:
@@ -182,12 +173,12 @@ class Pipeline:
     async def _answer_single(
         self, request: Request, call: SingleCall, responder: Responder, headers: Headers
     ) -> None:
-        caller = await self._admission.admit(request, call)
+        caller = await self._calls.admission.admit(request, call)
         if isinstance(caller, Failure):
             raise RequestRefused(caller, call.body_format)
-        reply = Reply(self._pool)
+        reply = Reply(self._calls.pool)
         try:
-            reply.start(self._call_request(request, call, caller))
+            reply.start(self._calls.request_for(request, call, caller))
             event = await reply.next()
             if isinstance(event, StreamStart):
                 headers = self._stream_headers(caller, event.head, headers)
@@ -203,65 +194,12 @@ class Pipeline:
     async def _answer_batch(
         self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
     ) -> None:
-        hooks = BatchHooks(request, timeout_seconds=self._settings.request_timeout_seconds)
-        hooks.begin()
-        try:
-            await self._run_batch(request, batch, responder, headers)
-        finally:
-            hooks.end()
-
-    async def _run_batch(
-        self, request: Request, batch: BatchCall, responder: Responder, headers: Headers
-    ) -> None:
-        body_format, request_id = batch.body_format, request.request_id
-        caller, admitted = await self._admission.admit_batch(request, batch)
-        calls: list[tuple[str, CallRequest | Failure]] = []
-        for key, member in batch.members.items():
-            whose = admitted[key]
-            if isinstance(member, Failure):
-                calls.append((key, member))
-            elif isinstance(whose, Failure):
-                calls.append((key, whose))
-            else:
-                calls.append((key, self._call_request(request, member, whose, batch_key=key)))
-        answers = await run_batch(self._pool, calls, body_format=body_format, request_id=request_id)
-        settled = await self._batch_sessions.settle(
-            caller, admitted, {key: answer.session for key, answer in answers.items()}
-        )
-        documents = {key: answer.document for key, answer in answers.items()}
-        for key, failure in settled.failures.items():
-            documents[key] = body_format.error(failure.as_error(request_id))
-        document = body_format.join_batch(documents.items())
-        if settled.session is not None:
-            session = body_format.encode_item(settled.session.as_object())
-            document = body_format.with_session(document, session)
-        headers = [*headers, ("Content-Type", body_format.content_type)]
+        answer = await self._calls.run_batch(request, batch)
+        headers = [*headers, ("Content-Type", batch.body_format.content_type)]
         headers += self._session_answers.headers(
-            request, caller, settled.session, document, is_ended=settled.is_ended
+            request, answer.caller, answer.session, answer.document, is_ended=answer.is_ended
         )
-        responder.send(200, headers, document)
-
-    def _call_request(
-        self, request: Request, call: SingleCall, caller: Caller, *, batch_key: str | None = None
-    ) -> CallRequest:
-        info = RequestInfo(
-            request_id=request.request_id,
-            verb=request.verb,
-            uri=request.uri,
-            headers=request.headers,
-            remote_ip=request.remote_ip,
-            content_type=call.content_type,
-            body_format=call.body_format.name,
-            batch_key=batch_key,
-            session=caller.info,
-        )
-        return CallRequest(
-            call.method,
-            call.body,
-            info,
-            self._settings.request_timeout_seconds,
-            in_batch=batch_key is not None,
-        )
+        responder.send(200, headers, answer.document)
 
     def _answer_headers(
         self, request: Request, caller: Caller, answer: Answer, headers: Headers

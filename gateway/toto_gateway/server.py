@@ -37,6 +37,7 @@ class _BoundedHTTPServer(HTTPServer):
     """
 
     connections_left = 0
+    state: FrontState
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a new connection, or close it."""
@@ -47,9 +48,16 @@ class _BoundedHTTPServer(HTTPServer):
         super().handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
-        """Make room for another connection."""
-        self.connections_left += 1
+        """Make room for another connection, unless a WebSocket has taken this one over."""
+        task = self.state.sockets.get(server_conn)
+        if task is None:
+            self._make_room()
+        else:
+            task.add_done_callback(self._make_room)
         super().on_close(server_conn)
+
+    def _make_room(self, task: asyncio.Task[None] | None = None) -> None:
+        self.connections_left += 1
 
 
 class Pool(Protocol):
@@ -60,6 +68,12 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """Let all workers go."""
+
+    def wind_up(self) -> None:
+        """End the calls that merely wait for events."""
+
+    async def close_events(self) -> None:
+        """End the connections that events take."""
 
 
 class Sessions(Protocol):
@@ -106,6 +120,7 @@ class GatewayServer:
             decompress_request=False,
         )
         self._http.connections_left = _connections_max()
+        self._http.state = state
 
     async def serve(self, *, on_ready: Callable[[], None], parent_pipe: int | None = None) -> None:
         """Run until SIGTERM, or until the supervisor at the other end of the pipe is gone.
@@ -126,14 +141,19 @@ class GatewayServer:
             await self._drain()
         finally:
             self._pool.close()
+            await self._pool.close_events()
             await self._sessions.close()
 
     async def _drain(self) -> None:
         """Fail readiness, take no new connections, finish, cancel: each step bounded."""
         tasks = set(self._state.tasks)
-        _log.info("stopping with %d requests under way", len(tasks))
-        self._state.is_draining = True
+        sockets = len(self._state.sockets)
+        _log.info(
+            "stopping with %d requests under way and %d WebSockets", len(tasks) - sockets, sockets
+        )
+        self._front.drain()
         self._http.stop()
+        self._pool.wind_up()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._graceful_timeout_seconds)
             for task in late:

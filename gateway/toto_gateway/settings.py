@@ -10,8 +10,11 @@ from toto._core import kinds
 from toto._core.endpoints import parse_endpoint
 from toto._core.event_settings import check_event_init_module
 from toto._core.settings import Secret, SettingsError, option
+from toto._core.stores.open_event_history import check_event_history
+from toto._core.stores.redis_url import redis_target
 from toto._core.stores.settings import StoreSettings, check_store_settings
 from toto_gateway.http.client_address import ClientAddress
+from toto_gateway.http.probes import PROBE_PATHS
 from toto_gateway.sessions.cookies import SessionCookie
 
 __all__ = ["GatewaySettings", "check_gateway_settings"]
@@ -97,6 +100,40 @@ class GatewaySettings(StoreSettings):
         kind=kinds.flag(),
         help="Allow unencrypted worker traffic on tcp addresses other than loopback: "
         "only inside a private network.",
+    )
+    use_web_sockets: bool = option(
+        False,
+        kind=kinds.flag(),
+        help="Take calls over WebSockets too, at `socket_path`.",
+    )
+    socket_path: str = option(
+        "websocket",
+        kind=kinds.text(),
+        help="Path of WebSockets, below `root`.",
+    )
+    socket_calls_max: int = option(
+        16,
+        kind=kinds.integer(1, 10_000),
+        unit="calls",
+        help="Calls that may be under way on one WebSocket; further ones are refused.",
+    )
+    event_history: int = option(
+        0,
+        kind=kinds.integer(0, 100_000),
+        unit="events",
+        help="Broadcast events kept of each name, so that clients that come back get what they "
+        "have missed; in Redis, or else in the SQL database. 0 keeps none.",
+    )
+    static_path: str = option(
+        "",
+        kind=kinds.text(),
+        help="Folder whose files are served to browsers.",
+        default_help="none",
+    )
+    static_url: str = option(
+        "/static",
+        kind=_url_prefix(),
+        help="URL prefix of the files in `static_path`; methods go before files.",
     )
     method_select: str = option(
         "both",
@@ -212,7 +249,13 @@ def check_gateway_settings(settings: GatewaySettings) -> None:
         )
     if settings.workers and not os.path.isdir(settings.app_dir):
         raise SettingsError(f"app_dir must be an existing folder, not '{settings.app_dir}'")
+    _check_socket_path(settings)
+    _check_static(settings)
     check_store_settings(settings)
+    if settings.redis_url:
+        redis_target(settings)
+    if settings.event_history:
+        check_event_history(settings)
     check_event_init_module(settings.event_init_module)
     _check_allow_origin(settings.allow_origin)
     try:
@@ -222,6 +265,38 @@ def check_gateway_settings(settings: GatewaySettings) -> None:
     _check_sessions(settings)
     if settings.worker_address:
         _check_worker_address(settings.worker_address, settings.worker_plaintext)
+
+
+def _check_socket_path(settings: GatewaySettings) -> None:
+    path = settings.socket_path
+    if not path.strip("/") or not _ROOT.fullmatch("/" + path.strip("/")):
+        raise SettingsError(
+            f"socket_path must be a URL path such as websocket, of letters, digits and .-_~, "
+            f"not {path!r}"
+        )
+    whole = f"{settings.root.rstrip('/')}/{path.strip('/')}"
+    if not settings.use_web_sockets:
+        return
+    if whole in PROBE_PATHS:
+        raise SettingsError(f"socket_path would hide the probe {whole}")
+    if settings.static_path and f"{settings.static_url}/".startswith(f"{whole}/"):
+        raise SettingsError(f"socket_path {whole} would hide the files at {settings.static_url}")
+
+
+def _check_static(settings: GatewaySettings) -> None:
+    if not settings.static_path:
+        return
+    if not os.path.isdir(settings.static_path):
+        raise SettingsError(f"static_path must be an existing folder, not '{settings.static_path}'")
+    if not _ROOT.fullmatch(settings.static_url):
+        raise SettingsError(
+            f"static_url must be a URL path such as /static, of letters, digits and .-_~, "
+            f"not {settings.static_url!r}"
+        )
+    if settings.static_url == settings.root:
+        raise SettingsError(
+            f"static_url and root are both {settings.root!r}: a URL cannot be a file and a method"
+        )
 
 
 def _check_allow_origin(allow_origin: str) -> None:

@@ -1,21 +1,34 @@
 """Events between the workers of a cluster: one method sends, functions in any worker are called."""
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from toto._core.event_port import EventPort
+from toto._core.event_encoding import checked_name, encoded_arguments
+from toto._core.event_history import EventHistory
+from toto._core.event_port import ArrivedEvent, EventPort
+from toto._core.event_publisher import CurveKeys, EventPublisher, PublishError, publish
 from toto._core.event_runner import EventArguments, EventRunner
+from toto._core.event_subscription import Event, EventPage, EventSubscription, SlowConsumer
 from toto._core.event_table import EventTable, Registration
-from toto._core.formats.errors import MalformedBody
 from toto._core.formats.registry import FormatRegistry
-from toto._wire.constants import EVENT_BYTES_MAX, EVENT_NAME_LENGTH_MAX
+from toto._core.history_reader import HistoryReader
 
-__all__ = ["EventManager"]
+__all__ = [
+    "CurveKeys",
+    "Event",
+    "EventManager",
+    "EventPage",
+    "EventPublisher",
+    "EventSubscription",
+    "PublishError",
+    "publish",
+]
 
 _log = logging.getLogger("toto.events")
 
@@ -44,10 +57,12 @@ class EventManager:
         # One that its own thread may take twice: a finalizer may remove a handler at any moment.
         self._lock = threading.RLock()
         self._table = EventTable()
-        self._told_changes = 0
         self._port: EventPort | None = None
         self._runner: EventRunner | None = None
         self._is_dropping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader: HistoryReader | None = None
+        self._subscriptions: dict[EventSubscription, Registration] = {}
 
     # -- for applications
 
@@ -79,7 +94,7 @@ class EventManager:
             TypeError: the name is no text, or the handler cannot be called.
             ValueError: the name is too short or too long.
         """
-        event_name = _checked_name(event_name)
+        event_name = checked_name(event_name)
         if not callable(event_handler):
             raise TypeError(f"an event handler must be a function, not {event_handler!r}")
         registration = Registration(
@@ -108,6 +123,62 @@ class EventManager:
             self._table.remove(sig)
             self._tell_names()
 
+    def subscribe(
+        self,
+        event_name: str,
+        since: str | None = None,
+        slow_consumer: SlowConsumer = "block",
+        queue_max: int = 100,
+        request_handler: Any = None,
+    ) -> EventSubscription:
+        """Return all events of a name from now on, for ``async for`` in a coroutine.
+
+        Args:
+            event_name: 1 to 128 characters.
+            since: the cursor of an event: begin behind it, with what the history still has.
+            slow_consumer: what happens when more than ``queue_max`` events wait: ``"block"`` lets
+                them wait (with a history: there), ``"drop_oldest"`` leaves out the oldest,
+                ``"close"`` ends with error 1103.
+            queue_max: events that may wait, 1 and more.
+            request_handler: the handler of a call; the subscription ends with it.
+
+        Raises:
+            TypeError: the name is no text.
+            ValueError: the name, the policy or the number cannot be.
+            RuntimeError: this is not the worker's event loop.
+        """
+        event_name = checked_name(event_name)
+        if slow_consumer not in get_args(SlowConsumer):
+            raise ValueError(f"slow_consumer must be one of {get_args(SlowConsumer)}")
+        if queue_max < 1:
+            raise ValueError("queue_max must be at least 1")
+        port, loop = self._port, self._loop
+        if port is None or asyncio._get_running_loop() is not loop:
+            raise RuntimeError("subscriptions are for the coroutines of a worker that serves")
+        subscription = EventSubscription(
+            event_name,
+            self._reader if port.has_history else None,
+            since=since,
+            slow_consumer=slow_consumer,
+            queue_max=queue_max,
+            loads=self._format.loads,
+            on_close=self._forget_subscription,
+        )
+        registration = Registration(
+            event_name,
+            subscription.take,
+            is_on_loop=True,
+            is_persistent=True,
+            request_handler=request_handler,
+            context=copy_context(),
+            takes_event=True,
+        )
+        with self._lock:
+            self._subscriptions[subscription] = registration
+            self._table.add(registration)
+            self._tell_names()
+        return subscription
+
     def send(self, event_name: str, event_args: Any, broadcast: bool = True) -> None:
         """Have the handlers of an event called, in this worker too. It does not wait for them.
 
@@ -122,55 +193,49 @@ class EventManager:
             ValueError: the name is too short or too long, or the arguments are too large.
             RuntimeError: this process is no worker, or it does not serve yet.
         """
-        event_name = _checked_name(event_name)
-        payload = self._encoded(event_args)
+        event_name = checked_name(event_name)
+        payload = encoded_arguments(event_args, self._format)
         port = self._port
         if port is None:
             raise RuntimeError("only a worker that serves can send events; this process is none")
         port.publish(event_name, payload, bool(broadcast))
 
-    def _encoded(self, event_args: Any) -> bytes:
-        payload = self._format.encode_item(event_args)
-        if len(payload) > EVENT_BYTES_MAX:
-            raise ValueError(
-                f"the arguments of an event may have {EVENT_BYTES_MAX} bytes, not {len(payload)}"
-            )
-        try:
-            self._format.loads(payload)
-        except MalformedBody as error:
-            # Better here than in the log of every worker that gets it.
-            raise ValueError(f"the arguments of the event cannot be sent: {error}") from None
-        return payload
-
     # -- for the worker
 
-    def attach(self, port: EventPort, loop: asyncio.AbstractEventLoop) -> None:
+    def attach(
+        self,
+        port: EventPort,
+        loop: asyncio.AbstractEventLoop,
+        open_history: Callable[[], EventHistory] | None = None,
+    ) -> None:
         """Begin to send and to receive. The worker calls it, once it is put together.
 
         Args:
             port: the way to the other workers.
             loop: the loop of the methods' coroutines.
+            open_history: opens what the gateways keep of the events; None when this process cannot.
         """
         with self._lock:
             self._port = port
+            self._loop = loop
             self._runner = EventRunner(loop)
-            port.deliver_to(self.receive)
-            self._told_changes = self._table.changes
-            port.subscribe(self._table.names)
+            self._reader = None if open_history is None else HistoryReader(open_history, loop)
+            port.deliver_to(self.receive, self._on_missed)
+            self._table.take_changes()
+            port.subscribe(dict.fromkeys(self._table.names, True))
 
     def detach(self) -> None:
         """Neither send nor receive any more. The worker calls it when it ends."""
         with self._lock:
             runner, self._runner, self._port = self._runner, None, None
+            reader, self._reader = self._reader, None
         if runner is not None:
             runner.close()
+        if reader is not None:
+            reader.close()
 
-    def receive(self, name: str, payload: bytes) -> bool:
+    def receive(self, event: ArrivedEvent) -> bool:
         """Have everybody called who waits for an event. The port calls it; it does not wait.
-
-        Args:
-            name: of the event.
-            payload: its encoded arguments.
 
         Returns:
             False when nobody waits, so that another worker should have it.
@@ -181,13 +246,26 @@ class EventManager:
                 return False
             if self._drops(runner):
                 return True
-            taken = self._table.take(name)
+            taken = self._table.take(event.name)
             self._tell_names()
         if taken:
-            arguments = EventArguments(payload, self._format)
-            for registration in taken:
-                runner.run(registration, arguments)
+            runner.run_all(taken, EventArguments(event, self._format))
         return bool(taken)
+
+    def _on_missed(self) -> None:
+        loop = self._loop
+        if loop is not None and self._subscriptions:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(self._tell_missed)
+
+    def _tell_missed(self) -> None:
+        for subscription in list(self._subscriptions):
+            subscription.missed()
+
+    def _forget_subscription(self, subscription: EventSubscription) -> None:
+        with self._lock:
+            registration = self._subscriptions.pop(subscription, None)
+        self.remove_handler(registration)
 
     def _drops(self, runner: EventRunner) -> bool:
         was_dropping, self._is_dropping = self._is_dropping, runner.is_full
@@ -199,20 +277,5 @@ class EventManager:
 
     def _tell_names(self) -> None:
         # Under the lock: of two threads the later one must not be overtaken.
-        if self._port is not None and self._told_changes != self._table.changes:
-            self._told_changes = self._table.changes
-            self._port.subscribe(self._table.names)
-
-
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"the name of an event must be text, not {type(name).__name__}")
-    name = str.__str__(name)  # a subclass may count and compare as it likes
-    if not 0 < len(name) <= EVENT_NAME_LENGTH_MAX:
-        raise ValueError(
-            f"the name of an event must have 1 to {EVENT_NAME_LENGTH_MAX} characters, "
-            f"not {len(name)}"
-        )
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        raise ValueError("the name of an event must be text that UTF-8 can carry")
-    return name
+        if self._port is not None and (changes := self._table.take_changes()):
+            self._port.subscribe(changes)

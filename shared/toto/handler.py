@@ -9,21 +9,23 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from toto._core.answer_headers import cookie_line, cookie_of, header_name, header_value
+from toto._core.event_methods import EventMethods
 from toto._core.hooks import HookedHandler
 from toto._core.request import Request
+from toto._core.stream_item import StreamItem
 
 if TYPE_CHECKING:
     from toto._core.ports import HandlerPorts
     from toto.dbconnection import DBConnection
     from toto.session import TotoSession
 
-__all__ = ["BatchHandlerProxy", "Request", "TotoHandler"]
+__all__ = ["BatchHandlerProxy", "Request", "StreamItem", "TotoHandler"]
 
 _MAKING = threading.Lock()
 """Two threads that ask for a transaction id at once get the same one."""
 
 
-class TotoHandler(HookedHandler):
+class TotoHandler(EventMethods, HookedHandler):
     """The handle on one call, passed to ``invoke`` as its first argument.
 
     The worker makes one for every call. Answering may happen in any thread; the first answer
@@ -50,7 +52,9 @@ class TotoHandler(HookedHandler):
         self._sessions = ports.sessions
         self._calls = ports.calls
         self._close_hook = close_hook
-        self._event_signatures: dict[Any, None] = {}
+        self._event_signatures = {}
+        self._subscriptions = {}
+        self._is_winding_up = False
         self._transaction_id: uuid.UUID | None = None
 
     @property
@@ -157,48 +161,31 @@ class TotoHandler(HookedHandler):
         """
         return self._calls.call_sync(method, parameters)
 
-    # -- events
+    # -- the client
 
-    def register_event_handler(
-        self,
-        event_name: str,
-        handler: Callable[[Any], Any],
-        run_on_main_loop: bool = True,
-        deregister_on_finish: bool = False,
-    ) -> Any:
-        """Have a function called with an event's arguments, once, while this call is open.
+    @property
+    def last_event_id(self) -> str:
+        """The name of the last item that the client of a ``resumable`` stream has seen, which it
+        gives when it comes back (header ``Last-Event-ID``); empty otherwise."""
+        return self.request.headers.get("last-event-id", "")
+
+    def send_message(self, data: Any, message_id: Any = None) -> Awaitable[None]:
+        """Send a message to the client of a WebSocket, beside the answer and before it.
 
         Args:
-            event_name: what ``EventManager.instance().send`` names.
-            handler: called as ``handler(args)``; it is not called once this call has ended.
-            run_on_main_loop: run it on the worker's event loop; False runs it in a thread.
-            deregister_on_finish: accepted for Toto's sake. A call's handlers are forgotten when it
-                ends, in any case.
+            data: anything the call's format can carry, up to 8 MiB of it.
+            message_id: makes the message ``{"message_id": ..., "data": ...}``; None sends ``data``
+                alone.
 
         Returns:
-            A signature for ``deregister_event_handler``.
+            On the event loop, what can be awaited until the client has room for more; a plain
+            function has waited for that already.
+
+        Raises:
+            RuntimeError: the call did not come over a WebSocket, or as a member of a batch.
         """
-        from toto.events import EventManager  # most workers know no events
-
-        signature = EventManager.instance().register_handler(
-            event_name, handler, run_on_main_loop=run_on_main_loop, request_handler=self
-        )
-        # Without being asked to, too: it cannot be called any more then, and holds the request.
-        self._event_signatures[signature] = None
-        return signature
-
-    def deregister_event_handler(self, sig: Any) -> None:
-        """Forget a function that ``register_event_handler`` returned ``sig`` for; a second time
-        does nothing."""
-        from toto.events import EventManager
-
-        EventManager.instance().remove_handler(sig)
-        self._event_signatures.pop(sig, None)
-
-    def on_finish(self) -> None:
-        """The call has ended: forget its event handlers. The worker calls it."""
-        for signature in list(self._event_signatures):
-            self.deregister_event_handler(signature)
+        message = data if message_id is None else {"message_id": message_id, "data": data}
+        return self._response.send_message(message)
 
     def on_connection_close(self) -> None:
         """The client has gone while the method runs or is parked. The worker calls it, once.

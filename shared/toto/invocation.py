@@ -73,6 +73,7 @@ __all__ = [
     "optionally_authenticated",
     "raw_response",
     "requires",
+    "resumable",
     "timeout",
 ]
 # The errors too, as in Toto, whose methods take both by importing all names from here.
@@ -175,6 +176,15 @@ def idempotent(fn: _F) -> _F:
 def internal(fn: _F) -> _F:
     """Keep a method for other methods: clients are told that there is no such method (1001)."""
     return add_traits(fn, policy=Policy.INTERNAL)
+
+
+def resumable(fn: _F) -> _F:
+    """Say that a stream of the method can go on where a client has lost it.
+
+    A client of server-sent events that comes back names the last item that it has seen; the method
+    finds that in ``handler.last_event_id``. Without this decorator it is not called again.
+    """
+    return add_traits(fn, policy=Policy.RESUMABLE)
 
 
 def anonymous_session(fn: Invoke) -> Invoke:

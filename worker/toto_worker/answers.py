@@ -7,6 +7,7 @@ from toto._core.failure import CODE_MAX, Failure, is_retryable
 from toto._core.formats.errors import MalformedBody, NotSerializable
 from toto._core.formats.format import Format
 from toto._core.formats.registry import FormatRegistry
+from toto._core.stream_item import StreamItem
 from toto._core.traits import Traits
 from toto._wire.constants import BODY_CHUNK_BYTES, RESPONSE_BYTES_MAX, Mode
 from toto._wire.messages import Head, RequestInfo, SessionAnswer
@@ -189,15 +190,29 @@ class AnswerEncoder:
 
     # -- streams
 
-    def item(self, value: Any) -> tuple[bytes, Mode]:
-        """Encode one item of a generator.
+    def item(self, value: Any) -> tuple[bytes, Mode, str]:
+        """Encode one item of a generator, and return its name too.
 
         Raises:
             NotSerializable: it cannot be.
         """
+        key = ""
+        if type(value) is StreamItem:
+            value, key = value.value, value.key
         if self._traits.is_raw:
-            return self.raw_piece(value), Mode.RAW
-        return self._format.encode_item(value), Mode.ITEMS
+            return self.raw_piece(value), Mode.RAW, ""
+        return self._format.encode_item(value), Mode.ITEMS, key
+
+    def message(self, value: Any) -> bytes:
+        """Encode a message to the client of a WebSocket.
+
+        Raises:
+            NotSerializable: it cannot be.
+            RuntimeError: there is no WebSocket.
+        """
+        if not self._info.is_socket:
+            raise RuntimeError("only a call of its own over a WebSocket can send messages")
+        return self._format.encode_item(value)
 
     def raw_piece(self, value: Any) -> bytes:
         """Return the bytes of a ``raw_response``.

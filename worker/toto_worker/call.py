@@ -31,8 +31,10 @@ class WorkerCall:
         "_cancel_hooks",
         "_chunks",
         "_closes_window",
+        "_is_winding_up",
         "_lock",
         "_missing",
+        "_wind_up_hooks",
         "deadline",
         "epoch",
         "is_cancelled",
@@ -64,6 +66,8 @@ class WorkerCall:
         self._lock = threading.Lock()
         self._closes_window = True
         self._cancel_hooks: list[Callable[[], None]] = []
+        self._is_winding_up = False
+        self._wind_up_hooks: list[Callable[[], None]] = []
         if self._missing < 0:
             raise ProtocolError("more body than announced")
 
@@ -117,7 +121,24 @@ class WorkerCall:
                 return
         hook()
 
+    def wind_up(self) -> None:
+        """Say that the call should end if it merely waits for events; twice does nothing more."""
+        with self._lock:
+            self._is_winding_up = True
+            hooks, self._wind_up_hooks = self._wind_up_hooks, []
+        for hook in hooks:
+            hook()
+
+    def on_wind_up(self, hook: Callable[[], None]) -> None:
+        """Call ``hook``, in whatever thread, when the call should end, or now if it should."""
+        with self._lock:
+            if not self._is_winding_up:
+                self._wind_up_hooks.append(hook)
+                return
+        hook()
+
     def drop_hooks(self) -> None:
         """The call has ended: nothing is left to cancel, and what hooks hold may go."""
         with self._lock:
             self._cancel_hooks = []
+            self._wind_up_hooks = []

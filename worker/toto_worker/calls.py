@@ -14,6 +14,7 @@ from toto._wire.messages import (
     Busy,
     Call,
     Cancel,
+    Closing,
     Credit,
     Decline,
     Drain,
@@ -22,8 +23,10 @@ from toto._wire.messages import (
     Head,
     Item,
     Message,
+    Missed,
     Part,
     Ping,
+    Push,
     Ready,
     Refuse,
     Reply,
@@ -104,12 +107,12 @@ class CallDesk:
                 call = _find(link, message.call, message.attempt)
                 if call is not None:
                     self._on_call_news(call, message, payload)
-            case Want() | Decline() | Drain():
-                self._on_slot_news(link, message)
+            case Want() | Decline() | Drain() | Closing():
+                self._on_link_news(link, message)
             case Reply():
                 self.asks.on_reply(link, message, payload)
-            case Event():
-                self.events.on_event(link, message, payload)
+            case Event() | Missed():
+                self.events.on_message(link, message, payload)
             case Ping():
                 pass
             case _:
@@ -127,12 +130,14 @@ class CallDesk:
             if call.is_complete and call.slot in self._started:
                 self._on_start(call)
 
-    def _on_slot_news(self, link: LinkPort, message: Want | Decline | Drain) -> None:
+    def _on_link_news(self, link: LinkPort, message: Want | Decline | Drain | Closing) -> None:
         now = self._clock()
         if isinstance(message, Want):
             self._perform(self._slots.want(link, message.lane, message.calls, now))
         elif isinstance(message, Decline):
             self._perform(self._slots.decline(link, message.ticket, now))
+        elif isinstance(message, Closing):
+            self.wind_up(link)
         else:
             link.state = LinkState.DRAINED
 
@@ -151,7 +156,7 @@ class CallDesk:
         link.state = LinkState.LIVE
         self._siblings[link.endpoint] = message.addresses
         _log.info("connected to the gateway at %s", link.endpoint)
-        self.events.link_up(link)
+        self.events.link_up(link, has_history=message.has_history)
         self._perform(self._slots.link_up(link))
 
     def _on_call(self, link: LinkPort, message: Call, payload: bytes) -> None:
@@ -194,6 +199,11 @@ class CallDesk:
         self.events.link_down(link)
         link.calls.clear()
         self._perform(self._slots.link_down(link, self._clock()))
+
+    def wind_up(self, link: LinkPort) -> None:
+        """Have the calls of a gateway end that merely wait for events."""
+        for call in list(link.calls.values()):
+            call.wind_up()
 
     def cancel_link(self, link: LinkPort) -> None:
         """Cancel all calls of a gateway."""
@@ -248,11 +258,8 @@ class CallDesk:
             link.send(Ready(self._slots.report(link)))
         self._perform(actions)
 
-    def item(
-        self, call: WorkerCall, sequence: int, head: Head | None, payload: bytes, *, more: bool
-    ) -> None:
-        """Send a piece of a stream."""
-        message = Item(call.message.call, call.message.attempt, sequence, more, head)
+    def piece(self, call: WorkerCall, message: Item | Push, payload: bytes) -> None:
+        """Send a piece of a stream, or of a message beside the answer."""
         self._send(call, message, payload)
 
     # -- inside

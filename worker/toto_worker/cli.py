@@ -26,6 +26,7 @@ GATEWAY_OPTIONS = (
     "cookie_domain",
     "cookie_secret",
     "error_status",
+    "event_history",
     "host",
     "max_body_size",
     "method_module",
@@ -37,8 +38,13 @@ GATEWAY_OPTIONS = (
     "request_timeout",
     "root",
     "secure_cookies",
+    "socket_calls_max",
+    "socket_path",
+    "static_path",
+    "static_url",
     "trusted_proxies",
     "use_cookies",
+    "use_web_sockets",
     "worker_address",
     "worker_plaintext",
 )
@@ -56,7 +62,7 @@ def make_command(
         check=check_worker_settings,
         keywords=keywords,
         conf_path=conf_path,
-        known_elsewhere=GATEWAY_OPTIONS,
+        known_elsewhere=(*GATEWAY_OPTIONS, "publish_secret_key"),  # toto-publish has it
     )
 
 

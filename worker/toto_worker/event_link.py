@@ -1,7 +1,7 @@
 """The way from the event manager, in whatever thread, to the desk in the transport thread."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from toto._core.event_port import EventReceiver
 from toto_worker.event_desk import EventDesk
@@ -21,19 +21,18 @@ class EventLink:
         self._desk = desk
         self._post = post
         self._lock = threading.RLock()  # a finalizer may remove a handler at any moment
-        self._names: tuple[str, ...] = ()
-        self._is_telling = False
+        self._changes: dict[str, bool] = {}
 
-    def deliver_to(self, receiver: EventReceiver) -> None:
+    def deliver_to(self, receiver: EventReceiver, on_missed: Callable[[], None]) -> None:
         """Give the events that arrive to ``receiver``, in the transport thread."""
-        self._post(lambda: self._desk.deliver_to(receiver))
+        self._post(lambda: self._desk.deliver_to(receiver, on_missed))
 
-    def subscribe(self, names: tuple[str, ...]) -> None:
+    def subscribe(self, changes: Mapping[str, bool]) -> None:
         """Tell the gateways soon. Changes that come before that travel in the same message."""
         with self._lock:
-            self._names = names
-            if not self._is_telling:
-                self._is_telling = True
+            is_telling = bool(self._changes)
+            self._changes.update(changes)
+            if self._changes and not is_telling:
                 # Under the lock: what another thread publishes next must come behind it.
                 self._post(self._tell)
 
@@ -41,8 +40,12 @@ class EventLink:
         """Pass an event on, behind all subscriptions made so far."""
         self._post(lambda: self._desk.publish(name, payload, is_broadcast))
 
+    @property
+    def has_history(self) -> bool:
+        """True when the gateways record broadcast events."""
+        return self._desk.has_history
+
     def _tell(self) -> None:
         with self._lock:
-            self._is_telling = False
-            names = self._names
-        self._desk.subscribe(names)
+            changes, self._changes = self._changes, {}
+        self._desk.subscribe(changes)

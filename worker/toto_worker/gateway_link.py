@@ -51,6 +51,7 @@ class GatewayLink:
             (zmq.LINGER, 0),
             (zmq.SNDHWM, 0),
             (zmq.RCVHWM, 0),
+            (zmq.IPV6, int("[" in endpoint)),  # names stay IPv4: libzmq takes one address only
             (zmq.IMMEDIATE, 1),
             (zmq.HEARTBEAT_IVL, 250),
             (zmq.HEARTBEAT_TIMEOUT, 750),

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from toto._core.failure import Failure
 from toto._core.logs import REQUEST_ID
 from toto._wire.constants import STREAM_CHUNK_BYTES, Mode
+from toto._wire.messages import Item, Push
 from toto_worker.answers import AnswerEncoder, Ending
 from toto_worker.call import WorkerCall
 from toto_worker.failures import log_failure
@@ -29,6 +30,16 @@ class _Done:
     def __await__(self) -> Generator[None, None, None]:
         return
         yield
+
+
+class _Shielded:
+    """Awaits a write. Whoever loses patience leaves, but a message is never cut in the middle."""
+
+    def __init__(self, write: asyncio.Task[None]) -> None:
+        self._write = write
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.shield(self._write).__await__()
 
 
 class CallResponse:
@@ -95,10 +106,25 @@ class CallResponse:
             self._end_now(self.encoder.raw(body, content_type))
             return _Done()
         if self._is_on_loop:
-            return self._write_on_loop(body, finish=finish)
+            return self._write_on_loop(body, self._send_raw, finish=finish)
         self._send_blocking(body, Mode.RAW)
         if finish:
             self._end_now(Ending(0, None, b""))
+        return _Done()
+
+    def send_message(self, message: Any) -> Awaitable[None]:
+        """Send a message beside the answer; messages of several threads go one by one."""
+        data = self.encoder.message(message)
+        if self._refuse_second():
+            return _Done()
+        if self._is_on_loop:
+            return self._write_on_loop(data, self._send_push)
+        self._refuse_to_wait()
+
+        async def send() -> None:
+            await self._write_on_loop(data, self._send_push)
+
+        asyncio.run_coroutine_threadsafe(send(), self._loop).result()
         return _Done()
 
     def redirect(self, url: str, status: int) -> None:
@@ -127,6 +153,10 @@ class CallResponse:
         """Add a header."""
         with self._lock:
             self.encoder.add_header(name, value)
+
+    def on_wind_up(self, hook: Callable[[], None]) -> None:
+        """Call ``hook``, in whatever thread, when the call should end if it merely waits."""
+        self._call.on_wind_up(hook)
 
     def error_info(self, error: BaseException) -> dict[str, Any]:
         """Return the error object for an exception."""
@@ -197,7 +227,10 @@ class CallResponse:
 
     async def send_item_async(self, value: Any) -> None:
         """Stream one item from the event loop; otherwise as ``send_item``."""
-        await self._send_async(*self.encoder.item(value))
+        data, mode, key = self.encoder.item(value)
+        await self._send_async(
+            data, lambda piece, more: self._post_piece(piece, mode, key, more=more)
+        )
 
     async def wait_ended(self) -> None:
         """Wait on the event loop until the call has been answered."""
@@ -209,8 +242,11 @@ class CallResponse:
 
     async def flush(self) -> None:
         """Wait for what respond_raw was given on the event loop."""
-        if self._last_write is not None:
-            await self._last_write
+        write = self._last_write
+        if write is not None:
+            await asyncio.wait([write])
+            if not write.cancelled():  # somebody may have lost patience with it
+                write.result()
 
     # -- endings
 
@@ -246,7 +282,7 @@ class CallResponse:
             return
 
         async def end() -> None:
-            await before
+            await asyncio.wait([before])
             self._end_now(make_ending())
 
         self._last_write = self._loop.create_task(end())
@@ -264,8 +300,9 @@ class CallResponse:
             if self._refuse_second():
                 return
             self._has_ended = self._is_sent = True
-        # Whoever still yields or writes learns that it is in vain.
+        # Whoever still yields or writes learns that it is in vain, and so who waits for events.
         call.window.close()
+        call.wind_up()
         code, head, payload = ending
         self._transport.post(lambda: desk.answer(call, code, head, payload))
         self._tell_waiter()
@@ -287,52 +324,74 @@ class CallResponse:
 
     # -- streams
 
-    def _send_blocking(self, data: bytes, mode: Mode) -> None:
+    def _send_blocking(self, data: bytes, mode: Mode, key: str = "") -> None:
         self._refuse_to_wait()
         offset = 0
         while True:
             size = self._call.window.take(min(STREAM_CHUNK_BYTES, len(data) - offset))
-            self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
+            more = offset + size < len(data)
+            self._post_piece(data[offset : offset + size], mode, key, more=more)
             offset += size
-            if offset >= len(data):
+            if not more:
                 return
 
-    async def _send_async(self, data: bytes, mode: Mode) -> None:
+    async def _send_async(self, data: bytes, post: Callable[[bytes, bool], None]) -> None:
         offset = 0
         while True:
             left = min(STREAM_CHUNK_BYTES, len(data) - offset)
             size = await self._call.window.take_async(left)
-            self._post_piece(data[offset : offset + size], mode, more=offset + size < len(data))
+            more = offset + size < len(data)
+            post(data[offset : offset + size], more)
             offset += size
-            if offset >= len(data):
+            if not more:
                 return
 
-    def _post_piece(self, piece: bytes, mode: Mode, *, more: bool) -> None:
+    async def _send_raw(self, data: bytes) -> None:
+        await self._send_async(
+            data, lambda piece, more: self._post_piece(piece, Mode.RAW, "", more=more)
+        )
+
+    async def _send_push(self, data: bytes) -> None:
+        desk, call = self._transport.desk, self._call
+
+        def post(piece: bytes, more: bool) -> None:
+            message = Push(call.message.call, call.message.attempt, more)
+            self._transport.post(lambda: desk.piece(call, message, piece))
+
+        await self._send_async(data, post)
+
+    def _post_piece(self, piece: bytes, mode: Mode, key: str, *, more: bool) -> None:
         desk, call = self._transport.desk, self._call
         head = None
         if self._stream_mode is None:
             content_type = self._content_type or self.encoder.response_type
             head = self.encoder.stream_head(mode, content_type)
             self._stream_mode = mode
-        sequence = self._sequence
+        item = Item(call.message.call, call.message.attempt, self._sequence, more, head, key)
         self._sequence += 1
-        self._transport.post(lambda: desk.item(call, sequence, head, piece, more=more))
+        self._transport.post(lambda: desk.piece(call, item, piece))
 
-    def _write_on_loop(self, body: bytes, *, finish: bool) -> Awaitable[None]:
+    def _write_on_loop(
+        self,
+        body: bytes,
+        send: Callable[[bytes], Coroutine[Any, Any, None]],
+        *,
+        finish: bool = False,
+    ) -> Awaitable[None]:
         if self._unawaited_bytes + len(body) > UNAWAITED_BYTES_MAX:
-            raise BufferError("await respond_raw(...): too much is waiting for a slow client")
+            raise BufferError("await what is sent: too much is waiting for a slow client")
         self._unawaited_bytes += len(body)
         before = self._last_write
 
         async def write() -> None:
             try:
                 if before is not None:
-                    await before
-                await self._send_async(body, Mode.RAW)
+                    await asyncio.wait([before])  # however it ends
+                await send(body)
             finally:
                 self._unawaited_bytes -= len(body)
             if finish:
                 self._end_now(Ending(0, None, b""))
 
         self._last_write = self._loop.create_task(write())
-        return self._last_write
+        return _Shielded(self._last_write)

@@ -1,11 +1,13 @@
 """One worker process: the methods, the executor and the transport, put together and run."""
 
 import asyncio
+import gc
 import importlib.util
 import logging
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toto._core.child import ChildContext
@@ -17,6 +19,7 @@ from toto._core.startup import StartupError, run_startup_function
 from toto._core.stopping import stop_wanted
 from toto._core.stores.fingerprint import store_fingerprint
 from toto._core.stores.open import open_stores
+from toto._core.stores.open_event_history import open_event_history
 from toto._core.supervisor import EXIT_STARTUP
 from toto._wire.messages import MethodInfo
 from toto.events import EventManager
@@ -92,7 +95,11 @@ class WorkerProcess:
             orphan_seconds=settings.graceful_timeout + 2 * CANCEL_SECONDS,
         )
         events = EventManager.instance()
-        events.attach(EventLink(transport.desk.events, transport.post), loop)
+        events.attach(
+            EventLink(transport.desk.events, transport.post),
+            loop,
+            partial(open_event_history, settings, length=0),
+        )
         executor.start(transport)
         transport.start()
         await stop.wait()
@@ -152,6 +159,7 @@ def run_worker_process(settings: WorkerSettings, name: str, context: ChildContex
         sys.stderr.write(f"{error.traceback_text}toto-worker: error: {error}\n")
         return EXIT_STARTUP
     sessions = SessionServices(stores.connection, RequestSignatures.of(settings))
+    gc.freeze()  # what is loaded by now stays, and need not be looked at again
     process = WorkerProcess(settings, methods, sessions, on_live=context.ready)
     try:
         asyncio.run(process.serve(parent_pipe=context.parent_pipe))

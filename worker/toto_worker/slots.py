@@ -117,6 +117,8 @@ class SlotTable(Generic[L]):
         self._is_fast = is_fast
         self._peers: dict[L, _Peer] = {}
         self._running: tuple[set[SlotCall[L]], set[SlotCall[L]]] = (set(), set())
+        self._quick = [0, 0]
+        """How many of those that run are quick: thousands may be parked, so none are looked at."""
         self._extras: set[SlotCall[L]] = set()
         self._queues: tuple[deque[SlotCall[L]], deque[SlotCall[L]]] = (deque(), deque())
         self._tickets: dict[int, _Ticket[L]] = {}
@@ -264,11 +266,14 @@ class SlotTable(Generic[L]):
                 if lender.is_done:
                     yield from self._end(lender, now)
             return
-        self._running[call.lane].discard(call)
+        if call in self._running[call.lane]:
+            self._running[call.lane].discard(call)
+            self._quick[call.lane] -= call.is_fast
         yield from self._use_free(call.lane, now)
 
     def _start(self, call: SlotCall[L]) -> Iterator[Action[L]]:
         self._running[call.lane].add(call)
+        self._quick[call.lane] += call.is_fast
         if not call.is_fast:
             yield from self._announce(call.lane, is_busy=True, but=call.link)
             if not self._is_quick_lane(call.lane):
@@ -288,7 +293,7 @@ class SlotTable(Generic[L]):
             yield BounceCall(queue.popleft())
 
     def _is_quick_lane(self, lane: int) -> bool:
-        return any(call.is_fast for call in self._running[lane])
+        return self._quick[lane] > 0
 
     def _use_free(self, lane: int, now: float) -> Iterator[Action[L]]:
         queue = self._queues[lane]

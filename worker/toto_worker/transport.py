@@ -266,6 +266,7 @@ class Transport:
         self._drain_until = time.monotonic() + DRAIN_ANSWER_SECONDS
         for link in self._live_links():
             link.send(Bye(gone=False))
+            self.desk.wind_up(link)
         self.desk.drain()
 
     def _check_drained(self, now: float) -> None:

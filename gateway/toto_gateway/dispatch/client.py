@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from random import Random
 
 from toto._core.failure import Failure
@@ -12,6 +11,7 @@ from toto._wire.call_state import CallEvent, CallState
 from toto._wire.codec import ProtocolError
 from toto._wire.constants import BODY_CHUNK_BYTES, Policy
 from toto._wire.messages import (
+    Announce,
     Ask,
     AskPart,
     Bounce,
@@ -19,6 +19,7 @@ from toto._wire.messages import (
     Bye,
     Call,
     Cancel,
+    Closing,
     Credit,
     Decline,
     Grant,
@@ -26,14 +27,16 @@ from toto._wire.messages import (
     Message,
     Part,
     Publish,
+    Push,
     Ready,
     Result,
     Subscribe,
     Want,
     Withdraw,
 )
+from toto_gateway.dispatch.counters import DispatchCounters
 from toto_gateway.dispatch.deadlines import Deadlines
-from toto_gateway.dispatch.event_bus import EventBus
+from toto_gateway.dispatch.event_bus import CheckLink, EventBus, SendToWorker
 from toto_gateway.dispatch.instructions import DeclineSlot, Instruction, SendCall, WantSlots
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.links import LinkListener, Links
@@ -41,6 +44,7 @@ from toto_gateway.dispatch.liveness import Death
 from toto_gateway.dispatch.nested import NestedCalls, NestingPool
 from toto_gateway.dispatch.pending import CallRequest, PendingCall, ReplySink
 from toto_gateway.dispatch.scheduler import Scheduler
+from toto_gateway.dispatch.wants import WantsTimer
 from toto_gateway.dispatch.workers import WorkerView
 
 __all__ = ["DispatchClient"]
@@ -48,17 +52,6 @@ __all__ = ["DispatchClient"]
 _log = logging.getLogger("toto.dispatch")
 
 UNSERVED_CHECK_SECONDS = 0.1
-WANTS_AT_ONCE_WORKERS = 16
-WANTS_SECONDS = 0.005
-"""Telling a hundred workers what waits costs 90 us: in larger pools not at every turn."""
-
-
-@dataclass(slots=True)
-class DispatchCounters:
-    """What has been seen since the start."""
-
-    late_replies: int = 0
-    workers_lost: int = 0
 
 
 class DispatchClient:
@@ -67,6 +60,7 @@ class DispatchClient:
     Args:
         make_links: makes the connections to workers; is given this client as their listener.
         make_nested: makes what runs the calls that methods make; is given this client as its pool.
+        make_events: makes what passes events on; is given the way to the workers.
         loop: the running event loop; its clock is the clock of all deadlines.
         queue_max: calls that may wait for a worker; 0 = 128 and 4 per slot.
         random: chooses among idle workers; a test gives its own to repeat a run.
@@ -76,6 +70,7 @@ class DispatchClient:
         self,
         make_links: Callable[[LinkListener], Links],
         make_nested: Callable[[NestingPool], NestedCalls],
+        make_events: Callable[[SendToWorker, CheckLink], EventBus],
         *,
         loop: asyncio.AbstractEventLoop,
         queue_max: int,
@@ -90,12 +85,15 @@ class DispatchClient:
         )
         self._call_ids = itertools.count(1)
         self._deadlines = Deadlines(loop, self._on_deadline)
-        self._wants_scheduled = False
-        self._wants_told = False
+        self._wants = WantsTimer(
+            loop,
+            waiting=lambda: self._scheduler.waiting,
+            tell=lambda: self._apply(self._scheduler.wants()),
+        )
         self._unserved_timer: asyncio.TimerHandle | None = None
         self._links = make_links(self)
         self._nested = make_nested(self)
-        self._events = EventBus(
+        self._events = make_events(
             self._links.send, lambda link: loop.call_soon(self._links.check, link)
         )
 
@@ -108,6 +106,7 @@ class DispatchClient:
             zmq.ZMQError: when the endpoint cannot be bound.
         """
         self._links.open()
+        self._events.start()
 
     def policy_of(self, method: str) -> int:
         """Return what a method needs of its caller's session; 0 when no worker announced it."""
@@ -167,6 +166,15 @@ class DispatchClient:
         if self._unserved_timer is not None:
             self._unserved_timer.cancel()
 
+    def wind_up(self) -> None:
+        """Have the workers end the calls that merely wait for events."""
+        for worker in self._scheduler.workers:
+            self._links.send(worker.link, Closing())
+
+    async def close_events(self) -> None:
+        """End the connections that events take; after ``close``, and may be called twice."""
+        await self._events.close()
+
     # -- carrying out decisions
 
     def _apply(self, instructions: Iterable[Instruction]) -> None:
@@ -179,17 +187,7 @@ class DispatchClient:
                 self._links.send(instruction.worker.link, Want(instruction.lane, instruction.count))
             else:
                 self._end(instruction.call, instruction.failure)
-        if not self._wants_scheduled and (self._wants_told or self._scheduler.waiting):
-            self._wants_scheduled = True
-            if self.worker_count <= WANTS_AT_ONCE_WORKERS:
-                self._loop.call_soon(self._send_wants)
-            else:
-                self._loop.call_later(WANTS_SECONDS, self._send_wants)
-
-    def _send_wants(self) -> None:
-        self._wants_told = self._scheduler.waiting > 0
-        self._apply(self._scheduler.wants())
-        self._wants_scheduled = False
+        self._wants.changed(self.worker_count)
 
     def _send_call(self, instruction: SendCall) -> None:
         call, link = instruction.call, instruction.worker.link
@@ -247,7 +245,7 @@ class DispatchClient:
         match message:
             case Result():
                 self._on_result(worker, message, payload)
-            case Item():
+            case Item() | Push():
                 self._on_item(worker, message, payload)
             case Ready() | Busy():
                 self._scheduler.report(worker, message.slots)
@@ -265,6 +263,10 @@ class DispatchClient:
                 self._nested.on_message(worker, message, payload)
             case _:
                 raise ProtocolError("a message that only gateways send")
+
+    def on_announce(self, message: Announce, payload: bytes) -> None:
+        """Pass an outside program's event on."""
+        self._events.publish(message, payload)
 
     def on_stale(self, message: Message) -> None:
         """Count a message of a connection that is gone."""
@@ -335,16 +337,21 @@ class DispatchClient:
             self._apply(self._scheduler.granted(worker, call.lane, message.ticket))
         self._apply(self._scheduler.fill(worker))
 
-    def _on_item(self, worker: WorkerView, message: Item, payload: bytes) -> None:
+    def _on_item(self, worker: WorkerView, message: Item | Push, payload: bytes) -> None:
         call = _call_of(worker, message.call, message.attempt)
         if call is None or call.is_ended:
             self.counters.late_replies += 1
+            return
+        if isinstance(message, Push):
+            if not call.request.info.is_socket:
+                raise ProtocolError("a message to a client that has no WebSocket")
+            call.sink.on_push(payload, more=message.more)
             return
         if call.state is not CallState.STREAMING:
             # A stream that has begun is bounded by the client's patience, not by the deadline.
             self._deadlines.remove(call)
         if self._advance(call, CallEvent.ITEM):
-            call.sink.on_item(message.head, payload, more=message.more)
+            call.sink.on_item(message.head, payload, more=message.more, key=message.key)
 
     def _advance(self, call: PendingCall, event: CallEvent) -> bool:
         """Move the call on; one whose worker answers out of order ends, and it alone."""

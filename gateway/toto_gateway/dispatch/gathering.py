@@ -3,7 +3,7 @@
 from toto._core.failure import Failure
 from toto._core.formats.format import Format
 from toto._wire.constants import RESPONSE_BYTES_MAX, STREAM_WINDOW_BYTES, Mode
-from toto_gateway.dispatch.replies import Answer, ByteBudget, Piece, Reply, StreamStart
+from toto_gateway.dispatch.replies import Answer, ByteBudget, Piece, Push, Reply, StreamStart
 
 __all__ = ["gather_answer"]
 
@@ -22,7 +22,7 @@ async def gather_answer(reply: Reply, body_format: Format, budget: ByteBudget) -
     """
     event = await reply.next()
     if not isinstance(event, StreamStart):
-        if isinstance(event, Piece):
+        if isinstance(event, Piece | Push):
             raise TypeError("a stream begins with its start")
         return event
     if event.head.mode == Mode.RAW:
@@ -45,8 +45,8 @@ async def _gather_items(reply: Reply, body_format: Format, budget: ByteBudget) -
         if uncredited >= STREAM_WINDOW_BYTES // 2:
             reply.credit(uncredited)
             uncredited = 0
-    if isinstance(event, StreamStart):
-        raise TypeError("a stream begins twice")
+    if isinstance(event, StreamStart | Push):
+        raise TypeError("a stream begins once, and its client is no WebSocket's")
     if isinstance(event, Answer) and not event.code:
         return event._replace(body=body_format.join_list(items))
     return event

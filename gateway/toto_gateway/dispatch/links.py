@@ -9,7 +9,17 @@ import zmq
 
 from toto._wire.codec import ProtocolError, decode, encode
 from toto._wire.constants import BAD_FRAMES_MAX, STREAM_WINDOW_BYTES
-from toto._wire.messages import Bye, Drain, Hello, Message, Ping, Refuse, Welcome
+from toto._wire.messages import (
+    Announce,
+    Bye,
+    Drain,
+    Hello,
+    Message,
+    Ping,
+    Receipt,
+    Refuse,
+    Welcome,
+)
 from toto_gateway.dispatch.endpoint_lock import EndpointLock
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.liveness import Death, PeerAddress, ProcessWatch
@@ -34,6 +44,13 @@ class LinkListener(Protocol):
 
         Raises:
             ProtocolError: when the message is not allowed now.
+        """
+
+    def on_announce(self, message: Announce, payload: bytes) -> None:
+        """A program outside the cluster sent an event.
+
+        Raises:
+            ProtocolError: when it is not allowed.
         """
 
     def on_stale(self, message: Message) -> None:
@@ -70,6 +87,7 @@ class WorkerLinks:
         endpoint: where to bind.
         addresses: endpoints of all sibling gateway processes, for WELCOME.
         stores: fingerprint of this gateway's session stores; empty = not compared.
+        has_history: broadcast events are recorded.
         listener: gets the news.
     """
 
@@ -79,10 +97,12 @@ class WorkerLinks:
         *,
         addresses: tuple[str, ...],
         stores: bytes = b"",
+        has_history: bool = False,
         listener: LinkListener,
     ) -> None:
         self.bad_frames = 0
         self._stores = stores
+        self._has_history = has_history
         self._addresses = addresses
         self._listener = listener
         self._links: dict[bytes, Link] = {}
@@ -131,6 +151,8 @@ class WorkerLinks:
             link = self._links.get(peer)
             if isinstance(message, Hello):
                 self._on_hello(peer, message, address)
+            elif isinstance(message, Announce):
+                self._on_announce(peer, message, payload, address)
             elif link is None or link.epoch != epoch:
                 self._listener.on_stale(message)
             elif isinstance(message, Bye):
@@ -139,6 +161,19 @@ class WorkerLinks:
                 self._listener.on_message(link, message, payload)
         except ProtocolError as error:
             self._on_bad_frame(peer, error)
+
+    def _on_announce(
+        self, peer: bytes, message: Announce, payload: bytes, address: str | None
+    ) -> None:
+        if self._bad_peers.get(peer, 0) >= BAD_FRAMES_MAX:
+            return
+        origin = PeerAddress.parse(address or "")
+        if not origin.may_serve:
+            # Otherwise everybody on this host could wake what waits for events.
+            self._router.send(peer, encode(Refuse("this user may not send events"), 0))
+            return
+        self._listener.on_announce(message, payload)
+        self._router.send(peer, encode(Receipt(message.number), 0))
 
     def _on_hello(self, peer: bytes, hello: Hello, address: str | None) -> None:
         if self._bad_peers.get(peer, 0) >= BAD_FRAMES_MAX:
@@ -156,7 +191,7 @@ class WorkerLinks:
         link = self._links[peer] = Link(peer, secrets.randbits(53), hello, origin.pid)
         if link.pid is not None:
             self._processes.watch(peer, link.pid, self._on_process_death)
-        self.send(link, Welcome(self._addresses, STREAM_WINDOW_BYTES))
+        self.send(link, Welcome(self._addresses, STREAM_WINDOW_BYTES, self._has_history))
         _log.info(
             "worker %d on %s serves %d methods with %d threads",
             hello.pid,

@@ -20,8 +20,11 @@ class ReplySink(Protocol):
     def on_chunk(self, head: Head | None, payload: bytes, *, code: int, final: bool) -> None:
         """Take a piece of an answer; ``final`` ends the call."""
 
-    def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
-        """Take a piece of a stream."""
+    def on_item(self, head: Head | None, payload: bytes, *, more: bool, key: str = "") -> None:
+        """Take a piece of a stream; the first one of an item may have its name."""
+
+    def on_push(self, payload: bytes, *, more: bool) -> None:
+        """Take a piece of a message beside the answer."""
 
     def on_failure(self, failure: Failure) -> None:
         """The call ended without an answer from the method."""

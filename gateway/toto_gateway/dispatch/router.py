@@ -26,6 +26,9 @@ DRAIN_SECONDS_MAX = 0.002
 LOST_PEER_GRACE_SECONDS = 0.02
 """The monitor reports a disconnect before the last messages are handed over; they come first."""
 
+DRAIN_NOW_SECONDS_MAX = 0.1
+LOST_PEER_SECONDS_MAX = 1.0
+
 OnMessage = Callable[[bytes, bytes, bytes, str | None], None]
 
 
@@ -62,6 +65,7 @@ class RouterSocket:
             (zmq.LINGER, 0),
             (zmq.SNDHWM, 0),
             (zmq.RCVHWM, 0),
+            (zmq.IPV6, int("[" in endpoint)),  # names stay IPv4: libzmq takes one address only
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.ROUTER_HANDOVER, 1),
             (zmq.HEARTBEAT_IVL, 250),
@@ -109,8 +113,9 @@ class RouterSocket:
         return True
 
     def drain_now(self) -> None:
-        """Handle all messages that have arrived, however many."""
-        while self._is_open and _has_message(self._socket):
+        """Handle all messages that have arrived, or as many as a tenth of a second allows."""
+        stop_at = time.monotonic() + DRAIN_NOW_SECONDS_MAX
+        while self._is_open and _has_message(self._socket) and time.monotonic() < stop_at:
             self._receive()
 
     def close(self) -> None:
@@ -163,11 +168,18 @@ class RouterSocket:
             parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
             seen = True
         if seen:
-            self._loop.call_later(LOST_PEER_GRACE_SECONDS, self._report_disconnect)
+            stop_at = time.monotonic() + LOST_PEER_SECONDS_MAX
+            self._loop.call_later(LOST_PEER_GRACE_SECONDS, self._report_disconnect, stop_at)
 
-    def _report_disconnect(self) -> None:
-        if self._is_open:
-            self.drain_now()
+    def _report_disconnect(self, stop_at: float) -> None:
+        """Tell of it when all that came before has been handled. libzmq takes from its peers in
+        turn, so one that floods us keeps no other's last words back; and it may go on flooding."""
+        if not self._is_open:
+            return
+        if _has_message(self._socket) and time.monotonic() < stop_at:
+            self._drain()
+            self._loop.call_soon(self._report_disconnect, stop_at)
+        else:
             self._on_disconnect()
 
 

@@ -25,10 +25,13 @@ from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import ALLOW_METHODS, CorsPolicy
 from toto_gateway.http.probes import Probes
 from toto_gateway.http.responder import HTTPResponder
+from toto_gateway.http.static_files import StaticFiles
 from toto_gateway.pipeline import Pipeline
 from toto_gateway.request import Request, request_id_of
+from toto_gateway.websocket.endpoint import SocketEndpoint
+from toto_gateway.websocket.upgrade import Refusal, Upgrade
 
-__all__ = ["CallFront", "FrontState"]
+__all__ = ["CallFront", "FrontState", "Mounts"]
 
 VERBS = frozenset({"POST", "GET", "HEAD"})
 DISCARD_BYTES_MAX = 64 * 1024 * 1024
@@ -45,7 +48,18 @@ class FrontState:
 
     is_draining: bool = False
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    """Requests under way."""
+    """Requests under way, and open WebSockets."""
+    sockets: dict[object, asyncio.Task[None]] = field(default_factory=dict)
+    """The latter, by the connections that they have taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """What answers the requests that call no method."""
+
+    probes: Probes
+    files: StaticFiles | None = None
+    sockets: SocketEndpoint | None = None
 
 
 class CallFront(HTTPServerConnectionDelegate):
@@ -53,7 +67,7 @@ class CallFront(HTTPServerConnectionDelegate):
 
     Args:
         pipeline: answers calls.
-        probes: answers /livez and /readyz.
+        mounts: answers what is no call.
         cors: headers for other origins.
         client_address: tells clients behind proxies apart.
         max_body_bytes: longer bodies are refused.
@@ -63,7 +77,7 @@ class CallFront(HTTPServerConnectionDelegate):
     def __init__(
         self,
         pipeline: Pipeline,
-        probes: Probes,
+        mounts: Mounts,
         cors: CorsPolicy,
         client_address: ClientAddress,
         *,
@@ -71,7 +85,7 @@ class CallFront(HTTPServerConnectionDelegate):
         state: FrontState,
     ) -> None:
         self.pipeline = pipeline
-        self.probes = probes
+        self.mounts = mounts
         self.cors = cors
         self.client_address = client_address
         self.max_body_bytes = max_body_bytes
@@ -81,10 +95,16 @@ class CallFront(HTTPServerConnectionDelegate):
         self, server_conn: object, request_conn: HTTPConnection
     ) -> HTTPMessageDelegate:
         """Return the delegate of a request that is about to arrive."""
-        return _RequestDelegate(self, request_conn)
+        return _RequestDelegate(self, server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
         """A connection is gone; its request, if any, was told."""
+
+    def drain(self) -> None:
+        """Refuse what comes from now on, and have open WebSockets end."""
+        self.state.is_draining = True
+        if self.mounts.sockets is not None:
+            self.mounts.sockets.drain()
 
 
 class _RequestDelegate(HTTPMessageDelegate):
@@ -96,20 +116,26 @@ class _RequestDelegate(HTTPMessageDelegate):
         "_front",
         "_headers",
         "_is_too_large",
+        "_refusal",
+        "_server_connection",
         "_size",
         "_start",
         "_task",
         "_timer",
     )
 
-    def __init__(self, front: CallFront, connection: HTTPConnection) -> None:
+    def __init__(
+        self, front: CallFront, server_connection: object, connection: HTTPConnection
+    ) -> None:
         self._front = front
+        self._server_connection = server_connection
         self._connection: Any = connection
         self._start = RequestStartLine("", "", "")
         self._headers = HTTPHeaders()
         self._chunks: list[bytes] = []
         self._size = 0
         self._is_too_large = False
+        self._refusal: Refusal | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -127,6 +153,8 @@ class _RequestDelegate(HTTPMessageDelegate):
             self._refuse_unread(Failure.malformed(problem))
             return None
         length = body_length(headers)
+        if self._is_upgrading(has_body=bool(length) or "Transfer-Encoding" in headers):
+            return None
         if length > self._front.max_body_bytes:
             if headers.get("Expect", "").lower() == "100-continue":
                 # This client asks first, so it need not send any of it.
@@ -160,22 +188,31 @@ class _RequestDelegate(HTTPMessageDelegate):
         if self._is_too_large:
             self._refuse(self._too_large())
             return
+        if self._refusal is not None:
+            self._refuse(*self._refusal)
+            return
         front = self._front
         request = self._request(b"".join(self._chunks))
         self._chunks = []
         responder = self._responder()
         verb = request.verb
         headers = _common_headers(request)
-        if verb == "OPTIONS":
+        if (
+            verb in ("GET", "HEAD")
+            and (probe := front.mounts.probes.answer(request.path)) is not None
+        ):
+            status, body = probe
+            headers.append(("Content-Type", "text/plain; charset=utf-8"))
+            responder.send(status, headers, body)
+        elif (file := self._file_delegate(request)) is not None:
+            file.headers_received(self._start, self._headers)
+            file.finish()
+        elif verb == "OPTIONS":
             headers += front.cors.preflight_headers(request.header("origin"))
             responder.send(204, headers, b"")
         elif verb not in VERBS:
             headers.append(("Allow", ALLOW_METHODS))
             responder.send(405, headers, b"")
-        elif verb != "POST" and (probe := front.probes.answer(request.path)) is not None:
-            status, body = probe
-            headers.append(("Content-Type", "text/plain; charset=utf-8"))
-            responder.send(status, headers, body)
         else:
             headers += front.cors.headers(request.header("origin"))
             if front.state.is_draining:
@@ -198,6 +235,42 @@ class _RequestDelegate(HTTPMessageDelegate):
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         self._connection.set_close_callback(self.on_connection_close)
+
+    def _is_upgrading(self, *, has_body: bool) -> bool:
+        """Hand the connection over if it becomes a WebSocket; to do so later is too late."""
+        sockets, start = self._front.mounts.sockets, self._start
+        if sockets is None or not sockets.is_about(start.method, start.path):
+            return False
+        judgement = sockets.judge(
+            self._request(b""), is_http11=start.version == "HTTP/1.1", has_body=has_body
+        )
+        if isinstance(judgement, Refusal):
+            self._refusal = judgement
+            return False
+        self._open_socket(sockets, judgement)
+        return True
+
+    def _open_socket(self, sockets: SocketEndpoint, upgrade: Upgrade) -> None:
+        state, server_connection = self._front.state, self._server_connection
+        stream = self._connection.detach()
+        task = asyncio.get_running_loop().create_task(sockets.serve(upgrade, stream))
+        state.tasks.add(task)
+        state.sockets[server_connection] = task
+
+        def on_done(task: asyncio.Task[None]) -> None:
+            stream.close()
+            state.tasks.discard(task)
+            del state.sockets[server_connection]
+
+        task.add_done_callback(on_done)
+
+    def _file_delegate(self, request: Request) -> HTTPMessageDelegate | None:
+        files = self._front.mounts.files
+        if files is None:
+            return None
+        return files.delegate_for(
+            request.verb, request.path, self._server_connection, self._connection
+        )
 
     def _start_timer(self, seconds: float) -> None:
         if self._timer is not None:
@@ -235,14 +308,16 @@ class _RequestDelegate(HTTPMessageDelegate):
     def _too_large(self) -> Failure:
         return Failure.too_large(self._front.max_body_bytes)
 
-    def _refuse(self, failure: Failure) -> None:
+    def _refuse(
+        self, failure: Failure, status: int = 0, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         """Answer with an error; the connection closes by that if the body is not all read."""
         if self._timer is not None:
             self._timer.cancel()
         request = self._request(b"")
-        headers = _common_headers(request)
-        headers += self._front.cors.headers(request.header("origin"))
-        self._front.pipeline.refuse(request, self._responder(), headers, failure)
+        all_headers = [*_common_headers(request), *headers]
+        all_headers += self._front.cors.headers(request.header("origin"))
+        self._front.pipeline.refuse(request, self._responder(), all_headers, failure, status=status)
 
     def _refuse_unread(self, failure: Failure) -> None:
         self._refuse(failure)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-__all__ = ["Probes"]
+__all__ = ["PROBE_PATHS", "Probes"]
+
+PROBE_PATHS = ("/livez", "/readyz", "/healthz")
 
 
 class Probes:

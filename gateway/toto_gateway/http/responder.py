@@ -58,6 +58,8 @@ class HTTPResponder:
         if status == RESET_CONTENT:
             body = b""  # it has a length, which is 0 (RFC 9110, 15.3.6)
         lines = self._lines(headers)
+        if status == http.HTTPStatus.UPGRADE_REQUIRED:
+            lines.add("Connection", "Upgrade")  # goes with the header Upgrade (RFC 9110, 7.8)
         if not self._is_head and status not in _BODILESS:
             lines["Content-Length"] = str(len(body))
         self._write_head(status, lines, b"" if self._is_head or status in _BODILESS else body)

@@ -55,14 +55,19 @@ class CsrfPolicy:
             return CsrfProblem.CONTENT_TYPE
         return None if self._is_own_or_allowed(request) else CsrfProblem.ORIGIN
 
-    def _is_own_or_allowed(self, request: Request) -> bool:
+    def allows_origin(self, request: Request) -> bool:
+        """Tell whether the page that sends a request, if it names one, is the gateway's own or one
+        of the option's."""
         origin = request.header("origin").strip().lower()
-        if origin in self._origins:
+        if not origin or origin in self._origins:
+            return True
+        return _is_origin_of(origin, request.header("host").strip().lower())
+
+    def _is_own_or_allowed(self, request: Request) -> bool:
+        if request.header("origin").strip().lower() in self._origins:
             return True
         site = request.header("sec-fetch-site").strip().lower()
-        if site and site not in _OWN_SITES:
-            return False
-        return not origin or _is_origin_of(origin, request.header("host").strip().lower())
+        return (not site or site in _OWN_SITES) and self.allows_origin(request)
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

@@ -14,8 +14,9 @@ class Framing(Protocol):
     ping: bytes
     """Sent when nothing else was for a while; empty = this framing has none."""
 
-    def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
-        """Frame a piece of an item that begins and/or ends with it."""
+    def piece(self, payload: bytes, *, begins: bool, ends: bool, key: str = "") -> bytes:
+        """Frame a piece of an item that begins and/or ends with it; ``key`` is the item's name, if
+        the method gave it one."""
 
     def end(self, document: bytes) -> bytes:
         """Return the last words of a stream that went well, from the document that says so."""
@@ -35,7 +36,7 @@ class RecordFraming:
         self._format = body_format
         self._last_suffix = b"\n" if is_json else b""
 
-    def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
+    def piece(self, payload: bytes, *, begins: bool, ends: bool, key: str = "") -> bytes:
         """Put the item into its record."""
         prefix = self._format.item_prefix if begins else b""
         return prefix + payload + (self._format.item_suffix if ends else b"")
@@ -50,20 +51,25 @@ class RecordFraming:
 
 
 class EventStreamFraming:
-    """Server-Sent Events (WHATWG HTML, 9.2): ``data`` is what an NDJSON line holds, numbered by
-    ``id``."""
+    """Server-Sent Events (WHATWG HTML, 9.2): ``data`` is what an NDJSON line holds, ``id`` the name
+    that the method gave the item, or its number."""
 
     content_type = "text/event-stream"
     ping = b": ping\n\n"
 
     def __init__(self) -> None:
         self._sequence = 0
+        self._has_keys = False
 
-    def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
+    def piece(self, payload: bytes, *, begins: bool, ends: bool, key: str = "") -> bytes:
         """Put the item into an event; encoded JSON holds no line break."""
         prefix = b""
         if begins:
-            prefix = b'id: %d\ndata: {"result":' % self._sequence
+            self._has_keys = self._has_keys or bool(key)
+            name = key.encode() if self._has_keys else b"%d" % self._sequence
+            # Among items with names a number would be taken for one: then the last name counts.
+            prefix = b"id: %b\n" % name if name else b""
+            prefix += b'data: {"result":'
             self._sequence += 1
         return prefix + payload + (b"}\n\n" if ends else b"")
 
@@ -84,7 +90,7 @@ class RawFraming:
     def __init__(self, content_type: str) -> None:
         self.content_type = content_type
 
-    def piece(self, payload: bytes, *, begins: bool, ends: bool) -> bytes:
+    def piece(self, payload: bytes, *, begins: bool, ends: bool, key: str = "") -> bytes:
         """Pass the bytes on."""
         return payload
 

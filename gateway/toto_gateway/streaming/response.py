@@ -92,7 +92,8 @@ class StreamWriter:
 
     def _frame(self, piece: Piece) -> bytes:
         begins, self._in_item = not self._in_item, piece.more
-        return self._framing.piece(piece.payload, begins=begins, ends=not piece.more)
+        ends, key = not piece.more, piece.key
+        return self._framing.piece(piece.payload, begins=begins, ends=ends, key=key)
 
     async def _finish(self, event: ReplyEvent) -> None:
         if isinstance(event, Answer) and not event.code:

@@ -6,11 +6,13 @@ import inspect
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from toto._core.event_port import ArrivedEvent
 from toto._core.event_table import Registration
 from toto._core.formats.format import Format
 from toto._core.stores.guard import DaemonThreads, Job
@@ -23,6 +25,8 @@ EVENT_THREADS = 4
 """Handlers that run in threads at once."""
 WAITING_BYTES_MAX = 32 * 1024 * 1024
 """Arguments of calls that have not ended: handlers may be slower than events come."""
+RUNS_AT_ONCE = 200
+"""Handlers called in one turn of the event loop."""
 CALL_BYTES = 256
 """What a call that waits costs beyond its arguments."""
 
@@ -30,11 +34,12 @@ CALL_BYTES = 256
 class EventArguments:
     """What an event carries, decoded when the first handler is called. All get the same object."""
 
-    __slots__ = ("_format", "_is_decoded", "_lock", "_payload", "_value", "size")
+    __slots__ = ("_format", "_is_decoded", "_lock", "_payload", "_value", "cursor", "size")
 
-    def __init__(self, payload: bytes, body_format: Format) -> None:
-        self.size = len(payload) + CALL_BYTES
-        self._payload = payload
+    def __init__(self, event: ArrivedEvent, body_format: Format) -> None:
+        self.cursor = event.cursor
+        self.size = len(event.payload) + CALL_BYTES
+        self._payload = event.payload
         self._format = body_format
         self._lock = threading.Lock()
         self._is_decoded = False
@@ -84,20 +89,29 @@ class EventRunner:
         """True while handlers are so far behind that events have to be dropped."""
         return self._waiting_bytes > WAITING_BYTES_MAX
 
-    def run(self, registration: Registration, arguments: EventArguments) -> None:
-        """Have a handler called soon."""
-        run = _Run(registration, arguments, registration.context.copy())
+    def run_all(self, registrations: Iterable[Registration], arguments: EventArguments) -> None:
+        """Have the handlers of an event called soon."""
+        on_loop = []
+        for registration in registrations:
+            run = _Run(registration, arguments, registration.context.copy())
+            with self._lock:
+                self._waiting_bytes += arguments.size
+            if registration.is_on_loop:
+                on_loop.append(run)
+            elif self._is_first(run):
+                self._start(run)
+        if on_loop:
+            # Together: waking the loop costs a system call, and thousands may wait for one event.
+            self._post(self._run_on_loop, on_loop)
+
+    def _is_first(self, run: _Run) -> bool:
+        """Tell whether a handler may start; a persistent one waits for its last call."""
+        if not run.registration.is_persistent:
+            return True
         with self._lock:
-            self._waiting_bytes += arguments.size
-            if not registration.is_on_loop and registration.is_persistent:
-                waiting = self._waiting.setdefault(registration, deque())
-                waiting.append(run)
-                if len(waiting) > 1:
-                    return
-        if registration.is_on_loop:
-            self._post(self._run_on_loop, run)
-        else:
-            self._start(run)
+            waiting = self._waiting.setdefault(run.registration, deque())
+            waiting.append(run)
+            return len(waiting) == 1
 
     def close(self) -> None:
         """End the threads. A handler that does not return keeps its (daemon) thread."""
@@ -135,12 +149,16 @@ class EventRunner:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _run_on_loop(self, run: _Run) -> None:
-        result = _call(run)
-        if inspect.isawaitable(result):
-            self._await(run, result)
-        else:
-            self._count_out(run)
+    def _run_on_loop(self, runs: Sequence[_Run]) -> None:
+        for place, run in enumerate(runs):
+            if place == RUNS_AT_ONCE:
+                self._loop.call_soon(self._run_on_loop, runs[place:])
+                return
+            result = _call(run)
+            if inspect.isawaitable(result):
+                self._await(run, result)
+            else:
+                self._count_out(run)
 
     def _await(self, run: _Run, result: Any) -> None:
         task = self._loop.create_task(self._awaited(run, result), context=run.context)
@@ -168,7 +186,8 @@ def _call(run: _Run) -> Any:
         # Its request may have ended while it waited for its turn.
         if registration.is_over:
             return None
-        return run.context.run(registration.function, run.arguments.value())
+        argument = run.arguments if registration.takes_event else run.arguments.value()
+        return run.context.run(registration.function, argument)
     except BaseException:  # noqa: BLE001  # the edge: it is the user's code
         _log_failure(run)
         return None

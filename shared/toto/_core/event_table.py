@@ -23,6 +23,8 @@ class Registration:
     context: Context = field(default_factory=Context, repr=False)
     """Where the function was registered: its log lines name the same request."""
     is_removed: bool = False
+    takes_event: bool = False
+    """The function is called with the event, and not with its arguments alone."""
 
     @property
     def is_over(self) -> bool:
@@ -47,16 +49,21 @@ class EventTable:
         self._by_name: dict[str, dict[Registration, None]] = {}
         self._count = 0
         self._sweep_at = SWEEP_REGISTRATIONS_MIN
-        self.changes = 0
-        """Counts how often a name came or went."""
+        self._changes: dict[str, bool] = {}
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The events that somebody waits for, in the order in which they were first named."""
+        """The events that somebody waits for."""
         return tuple(self._by_name)
+
+    def take_changes(self) -> dict[str, bool]:
+        """Return the names that somebody waits for since the last time (True), or nobody any more
+        (False)."""
+        changes, self._changes = self._changes, {}
+        return changes
 
     def add(self, registration: Registration) -> None:
         """Begin to wait."""
@@ -65,7 +72,7 @@ class EventTable:
         registrations = self._by_name.get(registration.name)
         if registrations is None:
             registrations = self._by_name[registration.name] = {}
-            self.changes += 1
+            self._changes[registration.name] = True
         registrations[registration] = None
         self._count += 1
 
@@ -80,7 +87,7 @@ class EventTable:
         self._sweep_at = min(self._sweep_at, max(SWEEP_REGISTRATIONS_MIN, 2 * self._count))
         if not registrations:
             del self._by_name[registration.name]
-            self.changes += 1
+            self._changes[registration.name] = False
 
     def take(self, name: str) -> list[Registration]:
         """Return who is to be called for an event, in the order of registration.

@@ -1,6 +1,6 @@
 """What a handler leans on; the worker provides it. Any thread may call any of it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,9 @@ class ResponsePort(Protocol):
     def respond_raw(self, body: bytes, content_type: str, *, finish: bool) -> Awaitable[None]:
         """Send bytes, and end the call if ``finish``."""
 
+    def send_message(self, message: Any) -> Awaitable[None]:
+        """Send a message to the client of a WebSocket."""
+
     def redirect(self, url: str, status: int) -> None:
         """End the call by sending the client to another address."""
 
@@ -38,6 +41,10 @@ class ResponsePort(Protocol):
 
     def add_header(self, name: str, value: str) -> None:
         """Add a header to the answer."""
+
+    def on_wind_up(self, hook: Callable[[], None]) -> None:
+        """Have a function called, in whatever thread, when the gateway is about to stop and calls
+        that merely wait for events should end."""
 
     def error_info(self, error: BaseException) -> dict[str, Any]:
         """Return the error object the client gets for an exception."""

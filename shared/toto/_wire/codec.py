@@ -8,6 +8,7 @@ import msgpack
 from toto._wire.constants import (
     EVENT_NAME_LENGTH_MAX,
     FRAME_BYTES_MAX,
+    ITEM_KEY_LENGTH_MAX,
     METHOD_NAME_LENGTH_MAX,
     POLICY_MAX,
     PROTOCOL_VERSION,
@@ -16,6 +17,7 @@ from toto._wire.constants import (
 )
 from toto._wire.messages import (
     KINDS,
+    Announce,
     Ask,
     AskPart,
     Bounce,
@@ -23,6 +25,7 @@ from toto._wire.messages import (
     Bye,
     Call,
     Cancel,
+    Closing,
     Credit,
     Decline,
     Drain,
@@ -33,11 +36,14 @@ from toto._wire.messages import (
     Item,
     Message,
     MethodInfo,
+    Missed,
     Mode,
     Part,
     Ping,
     Publish,
+    Push,
     Ready,
+    Receipt,
     Refuse,
     Reply,
     RequestInfo,
@@ -168,6 +174,12 @@ def _event_name(value: Any) -> str:
     return value
 
 
+def _item_key(value: Any) -> str:
+    if type(value) is not str or len(value) > ITEM_KEY_LENGTH_MAX:
+        raise ProtocolError("expected the name of an item")
+    return value
+
+
 def _optional(check: Callable[[Any], _T]) -> Callable[[Any], _T | None]:
     return lambda value: None if value is None else check(value)
 
@@ -209,7 +221,7 @@ _REQUEST = _record(
     *(_text, _text, _text),
     _optional(_text),
     _SESSION,
-    _flag,
+    *(_flag, _flag),
 )
 
 _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
@@ -227,15 +239,17 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
         _integer,
         _integer,
     ),
-    Item: (_integer, _integer, _integer, _flag, _optional(_HEAD)),
+    Item: (_integer, _integer, _integer, _flag, _optional(_HEAD), _item_key),
     Bounce: (_integer, _integer, _SLOTS),
     Bye: (_flag,),
     Ask: (_integer, _integer, _integer, _name, _integer, _SESSION),
     AskPart: (_integer,),
     Withdraw: (_integer,),
-    Subscribe: (_many(_event_name),),
+    Subscribe: (_many(_event_name), _many(_event_name), _flag, _flag),
     Publish: (_event_name, _flag),
-    Welcome: (_many(_text), _integer),
+    Push: (_integer, _integer, _flag),
+    Announce: (_integer, _event_name, _flag),
+    Welcome: (_many(_text), _integer, _flag),
     Call: (
         *(_integer, _integer, _name, _lane, _integer, _integer, _integer),
         *(_REQUEST, _flag, _integer),
@@ -249,7 +263,10 @@ _MESSAGES: dict[type[Message], tuple[_Checker, ...]] = {
     Ping: (),
     Refuse: (_text,),
     Reply: (_integer, _flag, _integer, _optional(_SESSION_ANSWER), _flag),
-    Event: (_event_name, _flag),
+    Event: (_event_name, _flag, _octets, _integer, _text),
+    Closing: (),
+    Missed: (),
+    Receipt: (_integer,),
 }
 
 _LAYOUTS: dict[int, Callable[[Any], Message]] = {

@@ -2,7 +2,7 @@
 
 from enum import IntEnum, IntFlag
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """First element of every header frame; a peer with another version is refused at HELLO."""
 
 FRAME_BYTES_MAX = 1024 * 1024
@@ -17,6 +17,9 @@ STREAM_CHUNK_BYTES = 64 * 1024
 
 STREAM_WINDOW_BYTES = 256 * 1024
 """What a worker may stream before the gateway has passed it on to the client (contract 6)."""
+
+ITEM_KEY_LENGTH_MAX = 128
+"""Characters of the name that a method gives to an item of its stream."""
 
 STREAM_PIECE_BYTES = 256
 """What each piece costs of the window beyond its length: a million items of one byte would
@@ -33,6 +36,12 @@ NESTING_MAX = 8
 
 EVENT_NAME_LENGTH_MAX = 128
 """Characters in the name of an event."""
+
+EVENT_NAMES_MAX = 100_000
+"""Names that one worker may have handlers for."""
+
+EVENT_NAMES_AT_ONCE = 1000
+"""Names in one message: at most 515 bytes each."""
 
 EVENT_BYTES_MAX = 512 * 1024
 """The arguments of an event, encoded: they travel in one frame."""
@@ -58,6 +67,9 @@ class Kind(IntEnum):
     WITHDRAW = 11
     SUBSCRIBE = 12
     PUBLISH = 13
+    PUSH = 14
+    # outside program -> gateway
+    ANNOUNCE = 24
     # gateway -> worker
     WELCOME = 32
     CALL = 33
@@ -71,6 +83,10 @@ class Kind(IntEnum):
     REFUSE = 41
     REPLY = 42
     EVENT = 43
+    CLOSING = 44
+    MISSED = 45
+    # gateway -> outside program
+    RECEIPT = 56
 
 
 class Lane(IntEnum):
@@ -103,9 +119,11 @@ class Policy(IntFlag):
     """It may be run again when its worker is lost before anything of the answer was sent."""
     INTERNAL = 32
     """Only other methods may call it."""
+    RESUMABLE = 64
+    """It can go on behind the item that a client of its stream has seen last."""
 
 
-POLICY_MAX = 63
+POLICY_MAX = 127
 
 
 class Origin(IntEnum):

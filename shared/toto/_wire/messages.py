@@ -7,93 +7,17 @@ gateway: the gateway draws it, WELCOME announces it, and messages with another o
 a reply is accepted only when all three fit, so that no answer can reach another caller.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from toto._wire.constants import Kind, Lane, Mode, Origin, Policy
-
-
-class Slots(NamedTuple):
-    """A worker's free capacity and what it had received from this gateway when it counted.
-
-    The gateway subtracts what it has sent since (sent - received), so that a report which crosses a
-    call on the wire is never misread as a free slot.
-    """
-
-    free_threads: int
-    free_loop: int
-    received_threads: int
-    received_loop: int
-
-
-class MethodInfo(NamedTuple):
-    """One method a worker serves."""
-
-    name: str
-    lane: int
-    policy: int = Policy.NONE
-    timeout_milliseconds: int = 0
-    """Instead of the gateway's own time limit; 0 = it keeps that."""
-
-
-class SessionAnswer(NamedTuple):
-    """The session a call ended with: what the client is told, and what signs the answer."""
-
-    session_id: str
-    user_id: str | None
-    expires: float
-    key: str
-    origin: int = Origin.OWN
-    changes: bytes = b""
-    """In a batch: what the member did to the session's variables, as ``apply_changes`` reads it."""
-
-    def as_object(self) -> dict[str, Any]:
-        """Return what the client is told of the session (contract 3)."""
-        return {"session_id": self.session_id, "expires": self.expires, "user_id": self.user_id}
-
-
-class Head(NamedTuple):
-    """How an answer begins: what the payload is and what the method set on the response."""
-
-    mode: int = Mode.ENVELOPE
-    status: int = 0
-    """HTTP status the method set; 0 = it set none."""
-    content_type: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    session: SessionAnswer | None = None
-    is_session_ended: bool = False
-    """The method ended the session it was called with."""
-
-
-class SessionInfo(NamedTuple):
-    """The session behind a call, which the gateway has loaded and whose signature it has checked.
-
-    An ``error`` tells why there is none although a credential was presented; it is raised when the
-    method asks for the session.
-    """
-
-    session_id: str = ""
-    packed: bytes = b""
-    """``toto._core.stores.record.pack`` of the session; empty = there is none."""
-    error: int = 0
-    is_cookie: bool = False
-    """The credential stood in a cookie, which any web page can make a browser send."""
-
-
-class RequestInfo(NamedTuple):
-    """The HTTP request behind a call, as ``handler.request`` shows it."""
-
-    request_id: str
-    verb: str
-    uri: str
-    headers: tuple[tuple[str, str], ...]
-    remote_ip: str
-    content_type: str
-    body_format: str
-    """Name of the format the answer is encoded in: json, msgpack or bson."""
-    batch_key: str | None
-    session: SessionInfo = SessionInfo()
-    is_nested: bool = False
-    """A method made this call, and not a client."""
+from toto._wire.parts import (
+    Head,
+    MethodInfo,
+    RequestInfo,
+    SessionAnswer,
+    SessionInfo,
+    Slots,
+)
 
 
 class Hello(NamedTuple):
@@ -151,6 +75,9 @@ class Item(NamedTuple):
     sequence: int
     more: bool
     head: Head | None
+    key: str = ""
+    """With the first piece: the method's own name for the item, by which a client that comes back
+    says what it has seen last."""
 
 
 class Bounce(NamedTuple):
@@ -192,10 +119,33 @@ class Withdraw(NamedTuple):
     ask: int
 
 
+class Push(NamedTuple):
+    """A piece of a message to the client beside the answer of a call, which came over a WebSocket;
+    ``more`` when it continues. It takes of the call's window as an item does."""
+
+    call: int
+    attempt: int
+    more: bool
+
+
 class Subscribe(NamedTuple):
-    """The worker has handlers for exactly these events; replaces what it said before."""
+    """Which events the worker has begun and ceased to have handlers for."""
 
     names: tuple[str, ...]
+    gone: tuple[str, ...] = ()
+    is_first: bool = False
+    """Forget what it said before."""
+    is_home: bool = False
+    """This gateway is the one that passes events of other hosts on to the worker."""
+
+
+class Announce(NamedTuple):
+    """A program outside the cluster sends an event. The payload is its arguments in msgpack."""
+
+    number: int
+    """Chosen by the sender; the receipt repeats it."""
+    name: str
+    is_broadcast: bool
 
 
 class Publish(NamedTuple):
@@ -212,6 +162,8 @@ class Welcome(NamedTuple):
     addresses: tuple[str, ...]
     """Endpoints of all sibling gateway processes, this one included."""
     window_bytes: int
+    has_history: bool = False
+    """Broadcast events are recorded, so that one who was away can read what he has missed."""
 
 
 class Call(NamedTuple):
@@ -301,6 +253,27 @@ class Event(NamedTuple):
 
     name: str
     is_broadcast: bool
+    origin: bytes = b""
+    """The gateway process that got it first, by a name drawn at its start."""
+    number: int = 0
+    """Counts the broadcast events of the origin. It may reach a worker on two ways."""
+    cursor: str = ""
+    """Its place in the history; empty = it is not recorded."""
+
+
+class Closing(NamedTuple):
+    """The gateway is about to stop: calls that merely wait for events should come to an end, and
+    their clients go elsewhere."""
+
+
+class Missed(NamedTuple):
+    """Broadcast events may have been lost on their way to this gateway."""
+
+
+class Receipt(NamedTuple):
+    """The announced event has arrived here."""
+
+    number: int
 
 
 Message: TypeAlias = (
@@ -317,6 +290,8 @@ Message: TypeAlias = (
     | Withdraw
     | Subscribe
     | Publish
+    | Push
+    | Announce
     | Welcome
     | Call
     | Part
@@ -329,6 +304,9 @@ Message: TypeAlias = (
     | Refuse
     | Reply
     | Event
+    | Closing
+    | Missed
+    | Receipt
 )
 
 KINDS: dict[type[Message], Kind] = {
@@ -345,6 +323,8 @@ KINDS: dict[type[Message], Kind] = {
     Withdraw: Kind.WITHDRAW,
     Subscribe: Kind.SUBSCRIBE,
     Publish: Kind.PUBLISH,
+    Push: Kind.PUSH,
+    Announce: Kind.ANNOUNCE,
     Welcome: Kind.WELCOME,
     Call: Kind.CALL,
     Part: Kind.PART,
@@ -357,10 +337,14 @@ KINDS: dict[type[Message], Kind] = {
     Refuse: Kind.REFUSE,
     Reply: Kind.REPLY,
     Event: Kind.EVENT,
+    Closing: Kind.CLOSING,
+    Missed: Kind.MISSED,
+    Receipt: Kind.RECEIPT,
 }
 
 __all__ = [
     "KINDS",
+    "Announce",
     "Ask",
     "AskPart",
     "Bounce",
@@ -368,6 +352,7 @@ __all__ = [
     "Bye",
     "Call",
     "Cancel",
+    "Closing",
     "Credit",
     "Decline",
     "Drain",
@@ -379,13 +364,16 @@ __all__ = [
     "Lane",
     "Message",
     "MethodInfo",
+    "Missed",
     "Mode",
     "Origin",
     "Part",
     "Ping",
     "Policy",
     "Publish",
+    "Push",
     "Ready",
+    "Receipt",
     "Refuse",
     "Reply",
     "RequestInfo",

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 
-from toto._core.event_port import EventReceiver
+from toto._core.event_port import ArrivedEvent, EventReceiver
 
 __all__ = ["LocalEvents", "Sent"]
 
@@ -24,16 +25,22 @@ class LocalEvents:
         self._sent = sent
         self._receiver: EventReceiver | None = None
 
-    def deliver_to(self, receiver: EventReceiver) -> None:
-        """Give the events to ``receiver``."""
+    def deliver_to(self, receiver: EventReceiver, on_missed: Callable[[], None]) -> None:
+        """Give the events to ``receiver``; here none is lost."""
         self._receiver = receiver
 
-    def subscribe(self, names: tuple[str, ...]) -> None:
+    def subscribe(self, changes: Mapping[str, bool]) -> None:
         """Do nothing: the receiver knows its names."""
+
+    @property
+    def has_history(self) -> bool:
+        """Nothing is recorded in a test."""
+        return False
 
     def publish(self, name: str, payload: bytes, is_broadcast: bool) -> None:
         """Keep an event, and deliver it soon."""
         self._sent.append((name, payload, is_broadcast))
         if self._receiver is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the test has given up
-                self._loop.call_soon_threadsafe(self._receiver, name, payload)
+                event = ArrivedEvent(name, payload)
+                self._loop.call_soon_threadsafe(self._receiver, event)

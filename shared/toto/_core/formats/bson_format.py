@@ -1,7 +1,7 @@
 """BSON, by pymongo's codec, which is imported when the format is made and not before.
 
 A BSON body is always a document, so a single value travels as ``{"result": value}``: that is what
-``encode_item`` makes and what ``join_list`` and a batch's session take.
+``encode_item`` makes and what everything takes that joins encoded items.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 from toto._core.formats.envelope import (
     CallEnvelope,
     call_envelope,
+    check_member_count,
     check_member_key,
     method_of_member,
     not_an_object,
@@ -101,7 +102,7 @@ class BsonFormat:
         return _document(_element(DOCUMENT, "error", self.dumps(dict(error))))
 
     def encode_item(self, value: Any) -> bytes:
-        """Encode a value for ``join_list``, for one frame of a stream, or as a session."""
+        """Encode a value: one of a list, of a stream or of an object, or a session."""
         return self.result(value)
 
     def join_list(self, items: Iterable[bytes]) -> bytes:
@@ -126,6 +127,18 @@ class BsonFormat:
         added = _element(session[TYPE_AT : TYPE_AT + 1], "session", session[VALUE_AT:-1])
         return _document(document[LENGTH_BYTES:-1] + added)
 
+    def with_member(self, document: bytes, name: str, item: bytes) -> bytes:
+        """Put an encoded item, under a plain word, in front of what a finished envelope holds."""
+        added = _element(item[TYPE_AT : TYPE_AT + 1], name, item[VALUE_AT:-1])
+        return _document(added + document[LENGTH_BYTES:-1])
+
+    def join_object(self, members: Iterable[tuple[str, bytes]]) -> bytes:
+        """Make an object of a few encoded items, by plain words."""
+        elements = [
+            _element(item[TYPE_AT : TYPE_AT + 1], name, item[VALUE_AT:-1]) for name, item in members
+        ]
+        return _document(b"".join(elements))
+
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart; objects inside are passed over."""
         _check_length(body)
@@ -139,12 +152,20 @@ class BsonFormat:
             members: dict[str, bytes | None] = {}
             for key, member in batch.items():
                 check_member_key(key)
+                check_member_count(len(members) + 1, self._limits.members_max)
                 members[key] = bytes(member.raw) if isinstance(member, self._raw_document) else None
         except MalformedBody:
             raise
         except self._errors:
             raise MalformedBody("the body is not valid BSON") from None
         return call_envelope(document, members)
+
+    def open_message(
+        self, body: bytes, names: Iterable[str]
+    ) -> tuple[CallEnvelope, dict[str, Any]]:
+        """Do as ``open_envelope``, and decode those members of the object that have these names."""
+        envelope, document = self.open_envelope(body), self.loads(body)
+        return envelope, {name: document[name] for name in names if name in document}
 
     def member_method(self, document: bytes) -> str | None:
         """Read the method's name from one batch member."""

@@ -8,6 +8,7 @@ __all__ = [
     "KEY_LENGTH_MAX",
     "CallEnvelope",
     "call_envelope",
+    "check_member_count",
     "check_member_key",
     "method_of_member",
     "not_an_object",
@@ -43,6 +44,12 @@ def call_envelope(fields: dict[str, Any], batch: dict[str, bytes | None] | None)
 def not_an_object(what: str = "the body") -> MalformedBody:
     """Make the error for a body, or a part of it, that is not an object."""
     return MalformedBody(f"{what} must be an object")
+
+
+def check_member_count(count: int, members_max: int) -> None:
+    """Raise MalformedBody for a batch of too many members."""
+    if count > members_max:
+        raise MalformedBody(f"a batch may have {members_max} members at most")
 
 
 def check_member_key(key: str) -> None:

@@ -34,7 +34,7 @@ class Format(Protocol):
         """Make the finished envelope of an error."""
 
     def encode_item(self, value: Any) -> bytes:
-        """Encode a value for ``join_list``, for one frame of a stream, or as a session."""
+        """Encode a value: one of a list, of a stream or of an object, or a session."""
 
     def join_list(self, items: Iterable[bytes]) -> bytes:
         """Make the envelope whose result is the list of the encoded items."""
@@ -48,8 +48,19 @@ class Format(Protocol):
     def with_session(self, document: bytes, session: bytes) -> bytes:
         """Add the encoded session to an envelope or to the document that ends a stream."""
 
+    def with_member(self, document: bytes, name: str, item: bytes) -> bytes:
+        """Put an encoded item, under a plain word, in front of what a finished envelope holds."""
+
+    def join_object(self, members: Iterable[tuple[str, bytes]]) -> bytes:
+        """Make an object of a few encoded items, by plain words."""
+
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart."""
+
+    def open_message(
+        self, body: bytes, names: Iterable[str]
+    ) -> tuple[CallEnvelope, dict[str, Any]]:
+        """Do as ``open_envelope``, and decode those members of the object that have these names."""
 
     def member_method(self, document: bytes) -> str | None:
         """Read the method's name from one batch member."""

@@ -14,6 +14,7 @@ import orjson
 from toto._core.formats.envelope import (
     CallEnvelope,
     call_envelope,
+    check_member_count,
     check_member_key,
     method_of_member,
     not_an_object,
@@ -117,7 +118,7 @@ class JsonFormat:
         return b'{"error":' + self.dumps(dict(error)) + b"}"
 
     def encode_item(self, value: Any) -> bytes:
-        """Encode a value for ``join_list``, for one frame of a stream, or as a session."""
+        """Encode a value: one of a list, of a stream or of an object, or a session."""
         return self.dumps(value)
 
     def join_list(self, items: Iterable[bytes]) -> bytes:
@@ -137,25 +138,46 @@ class JsonFormat:
         """Add the encoded session to an envelope or to the document that ends a stream."""
         return document[:-1] + b',"session":' + session + b"}"
 
+    def with_member(self, document: bytes, name: str, item: bytes) -> bytes:
+        """Put an encoded item, under a plain word, in front of what a finished envelope holds."""
+        return b'{"' + name.encode() + b'":' + item + b"," + document[1:]
+
+    def join_object(self, members: Iterable[tuple[str, bytes]]) -> bytes:
+        """Make an object of a few encoded items, by plain words."""
+        joined = b",".join([b'"%b":%b' % (name.encode(), item) for name, item in members])
+        return b"{" + joined + b"}"
+
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart."""
+        return self.open_message(body, ())[0]
+
+    def open_message(
+        self, body: bytes, names: Iterable[str]
+    ) -> tuple[CallEnvelope, dict[str, Any]]:
+        """Do as ``open_envelope``, and decode those members of the object that have these names."""
         document = self.loads(body)
         if type(document) is not dict:
             raise not_an_object()
-        batch = document.get("batch")
-        if batch is None and "batch" not in document:
-            return call_envelope(document, None)
-        if type(batch) is not dict:
-            raise not_an_object("the batch")
-        members: dict[str, bytes | None] = {}
-        for key, member in batch.items():
-            check_member_key(key)
-            members[key] = orjson.dumps(member) if type(member) is dict else None
-        return call_envelope(document, members)
+        envelope = _envelope(document, self._limits.members_max)
+        return envelope, {name: document[name] for name in names if name in document}
 
     def member_method(self, document: bytes) -> str | None:
         """Read the method's name from one batch member."""
         return method_of_member(self.open_envelope(document))
+
+
+def _envelope(document: dict[str, Any], members_max: int) -> CallEnvelope:
+    batch = document.get("batch")
+    if batch is None and "batch" not in document:
+        return call_envelope(document, None)
+    if type(batch) is not dict:
+        raise not_an_object("the batch")
+    check_member_count(len(batch), members_max)
+    members: dict[str, bytes | None] = {}
+    for key, member in batch.items():
+        check_member_key(key)
+        members[key] = orjson.dumps(member) if type(member) is dict else None
+    return call_envelope(document, members)
 
 
 def _without_strings(body: bytes) -> bytes:

@@ -8,6 +8,7 @@ import msgpack
 from toto._core.formats.envelope import (
     CallEnvelope,
     call_envelope,
+    check_member_count,
     check_member_key,
     method_of_member,
     not_an_object,
@@ -84,7 +85,7 @@ class MsgpackFormat:
         return b"\x81\xa5error" + self.dumps(dict(error))
 
     def encode_item(self, value: Any) -> bytes:
-        """Encode a value for ``join_list``, for one frame of a stream, or as a session."""
+        """Encode a value: one of a list, of a stream or of an object, or a session."""
         return self.dumps(value)
 
     def join_list(self, items: Iterable[bytes]) -> bytes:
@@ -108,9 +109,31 @@ class MsgpackFormat:
         # All of them are maps of one entry.
         return b"\x82" + document[1:] + b"\xa7session" + session
 
+    def with_member(self, document: bytes, name: str, item: bytes) -> bytes:
+        """Put an encoded item, under a plain word, in front of what a finished envelope holds."""
+        # Envelopes are short maps, so the first byte alone is the number of entries.
+        encoded_name: bytes = msgpack.packb(name)
+        return bytes((document[0] + 1,)) + encoded_name + item + document[1:]
+
+    def join_object(self, members: Iterable[tuple[str, bytes]]) -> bytes:
+        """Make an object of a few encoded items, by plain words."""
+        parts = [msgpack.packb(name) + item for name, item in members]
+        header: bytes = msgpack.Packer().pack_map_header(len(parts))
+        return header + b"".join(parts)
+
     def open_envelope(self, body: bytes) -> CallEnvelope:
         """Read the method's name, or take a batch apart; parameters are passed over undecoded."""
+        return self._envelope(body, _split_map(body, "the body"))
+
+    def open_message(
+        self, body: bytes, names: Iterable[str]
+    ) -> tuple[CallEnvelope, dict[str, Any]]:
+        """Do as ``open_envelope``, and decode those members of the object that have these names."""
         fields = _split_map(body, "the body")
+        members = {name: self.loads(body[fields[name]]) for name in names if name in fields}
+        return self._envelope(body, fields), members
+
+    def _envelope(self, body: bytes, fields: dict[str, slice]) -> CallEnvelope:
         document: dict[str, Any] = {}
         if "method" in fields:
             document["method"] = self._method(body[fields["method"]])
@@ -118,6 +141,7 @@ class MsgpackFormat:
             return call_envelope(document, None)
         batch = body[fields["batch"]]
         members: dict[str, bytes | None] = {}
+        _check_batch_size(batch, self._limits.members_max)
         for key, where in _split_map(batch, "the batch").items():
             member = batch[where]
             check_member_key(key)
@@ -193,6 +217,13 @@ def _has_only_text_keys(packed: bytes) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _check_batch_size(batch: bytes, members_max: int) -> None:
+    if batch and batch[0] in MAP_BYTES:
+        unpacker = msgpack.Unpacker(read_size=len(batch), max_buffer_size=len(batch))
+        unpacker.feed(batch)
+        check_member_count(unpacker.read_map_header(), members_max)
 
 
 def _split_map(document: bytes, what: str) -> dict[str, slice]:

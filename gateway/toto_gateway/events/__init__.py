@@ -1,0 +1,1 @@
+"""Events beyond one gateway process: recorded, and relayed to other hosts."""

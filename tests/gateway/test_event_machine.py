@@ -7,6 +7,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toto._core.event_port import ArrivedEvent
 from toto._core.event_table import EventTable, Registration
 from toto_testkit.dispatch_model import TURNS_MAX, Cluster, ModelWorker
 from toto_worker.event_link import EventLink
@@ -25,9 +26,8 @@ class Listener:
         self.table = EventTable()
         self.inbox: Inbox = deque()
         self.heard: list[str] = []
-        self._told = 0
         self._link = EventLink(worker.desk.events, self.inbox.append)
-        worker.desk.events.deliver_to(self._receive)
+        worker.desk.events.deliver_to(self._receive, lambda: None)
 
     def register(self, name: str, *, persist: bool) -> None:
         registration = Registration(name, self.heard.append, is_persistent=persist)
@@ -46,17 +46,15 @@ class Listener:
         while self.inbox:
             self.inbox.popleft()()
 
-    def _receive(self, name: str, payload: bytes) -> bool:
-        taken = self.table.take(name)
+    def _receive(self, event: ArrivedEvent) -> bool:
+        taken = self.table.take(event.name)
         if taken:
-            self.heard.append(payload.decode())
+            self.heard.append(event.payload.decode())
         self._tell()
         return bool(taken)
 
     def _tell(self) -> None:
-        if self._told != self.table.changes:
-            self._told = self.table.changes
-            self._link.subscribe(self.table.names)
+        self._link.subscribe(self.table.take_changes())
 
 
 class Model:

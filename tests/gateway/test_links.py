@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import zmq
 
-from toto._wire.codec import decode, encode
+from toto._wire.codec import ProtocolError, decode, encode
 from toto._wire.messages import (
+    Announce,
     Bye,
     Cancel,
     Drain,
@@ -22,6 +23,7 @@ from toto._wire.messages import (
     MethodInfo,
     Ping,
     Ready,
+    Receipt,
     Result,
     Slots,
     Welcome,
@@ -33,6 +35,7 @@ from toto_testkit.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
+TOO_LONG = b"too long"
 HELLO = Hello(b"w-1", 4242, "host", (MethodInfo("echo", 0),), 1, 128)
 
 
@@ -42,6 +45,7 @@ class News:
     def __init__(self) -> None:
         self.links: list[Link] = []
         self.messages: list[tuple[Link, Message, bytes]] = []
+        self.announced: list[tuple[Announce, bytes]] = []
         self.stale: list[Message] = []
         self.lost: list[tuple[Link, Death, bool]] = []
 
@@ -50,6 +54,11 @@ class News:
 
     def on_message(self, link: Link, message: Message, payload: bytes) -> None:
         self.messages.append((link, message, payload))
+
+    def on_announce(self, message: Announce, payload: bytes) -> None:
+        if payload == TOO_LONG:
+            raise ProtocolError("the event is too long")
+        self.announced.append((message, payload))
 
     def on_stale(self, message: Message) -> None:
         self.stale.append(message)
@@ -173,6 +182,24 @@ def test_a_message_of_another_epoch_reaches_no_call(ipc: str) -> None:
             await until(lambda: news.stale)
 
             assert news.messages == []
+
+    run(scenario)
+
+
+def test_a_stranger_may_announce_events(ipc: str) -> None:
+    """Each is receipted by its number, and one that is refused is not; no worker comes of it."""
+
+    async def scenario() -> None:
+        async with links_at(ipc) as (links, news, connect):
+            peer = connect()
+            peer.send(Announce(6, "e", True), 0, TOO_LONG)
+            peer.send(Announce(7, "e", True), 0, b"args")
+            receipt = await peer.receive()
+
+            assert receipt == (0, Receipt(7))
+            assert news.announced == [(Announce(7, "e", True), b"args")]
+            assert links.bad_frames == 1
+            assert news.links == []
 
     run(scenario)
 

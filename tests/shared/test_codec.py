@@ -11,6 +11,7 @@ from toto._wire.codec import ProtocolError, decode, encode
 from toto._wire.constants import FRAME_BYTES_MAX, PROTOCOL_VERSION
 from toto._wire.messages import (
     KINDS,
+    Announce,
     Ask,
     AskPart,
     Bounce,
@@ -18,6 +19,7 @@ from toto._wire.messages import (
     Bye,
     Call,
     Cancel,
+    Closing,
     Credit,
     Decline,
     Drain,
@@ -28,10 +30,13 @@ from toto._wire.messages import (
     Item,
     Message,
     MethodInfo,
+    Missed,
     Part,
     Ping,
     Publish,
+    Push,
     Ready,
+    Receipt,
     Refuse,
     Reply,
     RequestInfo,
@@ -70,11 +75,11 @@ GOLDEN: list[tuple[Message, str]] = [
             128,
             b"st",
         ),
-        "9a030105c4047761626307a4686f73749294a3612e6200030094a1630100cd05dc02cc80c4027374",
+        "9a040105c4047761626307a4686f73749294a3612e6200030094a1630100cd05dc02cc80c4027374",
     ),
-    (Ready(Slots(1, 2, 3, 4)), "940302059401020304"),
-    (Busy(Slots(0, 2, 3, 4)), "940303059400020304"),
-    (Grant(1, 9), "95030405" + "0109"),
+    (Ready(Slots(1, 2, 3, 4)), "940402059401020304"),
+    (Busy(Slots(0, 2, 3, 4)), "940403059400020304"),
+    (Grant(1, 9), "95040405" + "0109"),
     (
         Result(
             *(1, 2, True, 0),
@@ -82,39 +87,48 @@ GOLDEN: list[tuple[Message, str]] = [
             *(Slots(1, 0, 9, 0), 3, 44),
         ),
         (
-            "9b0305050102c3009601ccc9a9696d6167652f706e679192a161a162"
+            "9b0405050102c3009601ccc9a9696d6167652f706e679192a161a162"
             "96a3736964c0cb3ff8000000000000a36b657901c4026368c39401000900032c"
         ),
     ),
-    (Result(1, 2, False, 1000, None, None, 0, 0), "9b030505" + "0102c2cd03e8c0c00000"),
-    (Item(1, 2, 3, True, None), "98030605" + "010203c3c0"),
-    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96030705" + "01029400000100"),
-    (Bye(False), "94030805c2"),
+    (Result(1, 2, False, 1000, None, None, 0, 0), "9b040505" + "0102c2cd03e8c0c00000"),
+    (Item(1, 2, 3, True, None), "99040605" + "010203c3c0a0"),
+    (Item(1, 2, 3, False, None, "k"), "99040605" + "010203c2c0a16b"),
+    (Bounce(1, 2, Slots(0, 0, 1, 0)), "96040705" + "01029400000100"),
+    (Bye(False), "94040805c2"),
     (
         Ask(7, 1, 2, "a.b", 9, SessionInfo("s", b"r")),
-        "99030905" + "070102a3612e6209" + "94a173c4017200c2",
+        "99040905" + "070102a3612e6209" + "94a173c4017200c2",
     ),
-    (AskPart(7), "94030a0507"),
-    (Withdraw(7), "94030b0507"),
-    (Subscribe(("e", "f")), "94030c05" + "92a165a166"),
-    (Publish("e", False), "95030d05" + "a165c2"),
-    (Welcome(("ipc:///a",), 262144), "95032005" + "91a86970633a2f2f2f61ce00040000"),
+    (AskPart(7), "94040a0507"),
+    (Withdraw(7), "94040b0507"),
+    (Subscribe(("e", "f"), ("g",), True), "97040c05" + "92a165a16691a167c3c2"),
+    (Publish("e", False), "95040d05" + "a165c2"),
+    (Push(1, 2, True), "96040e05" + "0102c3"),
+    (Announce(7, "e", True), "96041805" + "07a165c3"),
+    (
+        Welcome(("ipc:///a",), 262144, True),
+        "96042005" + "91a86970633a2f2f2f61ce00040000c3",
+    ),
     (
         Call(1, 2, "a.b", 0, 30000, 0, 5, REQUEST, True, 8),
-        "9d032105" + "0102a3612e6200cd75300005" + "9aa27231a4504f5354a22f6d9192a4486f7374a168"
+        "9d042105" + "0102a3612e6200cd75300005" + "9ba27231a4504f5354a22f6d9192a4486f7374a168"
         "a93132372e302e302e31b06170706c69636174696f6e2f6a736f6ea46a736f6ec0"
-        "94a3736964c403726563cd03f0c3" + "c2" + "c308",
+        "94a3736964c403726563cd03f0c3" + "c2c2" + "c308",
     ),
-    (Part(1, 2), "950322050102"),
-    (Cancel(1, 2, True), "960323050102c3"),
-    (Credit(1, 2, 65536), "96032405" + "0102ce00010000"),
-    (Want(0, 3), "95032505" + "0003"),
-    (Decline(9), "9403260509"),
-    (Drain(), "93032705"),
-    (Ping(), "93032805"),
-    (Refuse("no"), "94032905a26e6f"),
-    (Reply(7, True, 1000, ANSWER, False), "98032a05" + "07c3cd03e8" + ANSWER_BYTES + "c2"),
-    (Event("e", True), "95032b05" + "a165c3"),
+    (Part(1, 2), "950422050102"),
+    (Cancel(1, 2, True), "960423050102c3"),
+    (Credit(1, 2, 65536), "96042405" + "0102ce00010000"),
+    (Want(0, 3), "95042505" + "0003"),
+    (Decline(9), "9404260509"),
+    (Drain(), "93042705"),
+    (Ping(), "93042805"),
+    (Refuse("no"), "94042905a26e6f"),
+    (Reply(7, True, 1000, ANSWER, False), "98042a05" + "07c3cd03e8" + ANSWER_BYTES + "c2"),
+    (Event("e", True, b"o", 7, "3-0"), "98042b05" + "a165c3c4016f07a3332d30"),
+    (Closing(), "93042c05"),
+    (Missed(), "93042d05"),
+    (Receipt(7), "94043805" + "07"),
 ]
 
 counters = st.integers(0, 2**63 - 1)
@@ -149,10 +163,11 @@ requests = st.builds(
     *(texts, texts, texts),
     st.none() | texts,
     sessions,
-    st.booleans(),
+    *(st.booleans(), st.booleans()),
 )
 event_names = st.text(min_size=1, max_size=20)
-policies = st.integers(0, 63)
+name_lists = st.lists(event_names, max_size=3).map(tuple)
+policies = st.integers(0, 127)
 methods = st.lists(st.builds(MethodInfo, texts, lanes, policies, counters), max_size=4).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, blobs, counters, texts, methods, counters, counters, blobs),
@@ -170,17 +185,22 @@ messages: st.SearchStrategy[Message] = st.one_of(
         counters,
         counters,
     ),
-    st.builds(Item, counters, counters, counters, st.booleans(), st.none() | heads),
+    st.builds(Item, counters, counters, counters, st.booleans(), st.none() | heads, texts),
     st.builds(Bounce, counters, counters, slots),
     st.builds(Bye, st.booleans()),
     st.builds(Ask, counters, counters, counters, texts, counters, sessions),
     st.builds(AskPart, counters),
     st.builds(Withdraw, counters),
-    st.builds(Subscribe, st.lists(event_names, max_size=3).map(tuple)),
+    st.builds(Subscribe, name_lists, name_lists, st.booleans(), st.booleans()),
     st.builds(Publish, event_names, st.booleans()),
+    st.builds(Push, counters, counters, st.booleans()),
+    st.builds(Announce, counters, event_names, st.booleans()),
     st.builds(Reply, counters, st.booleans(), counters, st.none() | answers, st.booleans()),
-    st.builds(Event, event_names, st.booleans()),
-    st.builds(Welcome, st.lists(texts, max_size=3).map(tuple), counters),
+    st.builds(Event, event_names, st.booleans(), blobs, counters, texts),
+    st.just(Closing()),
+    st.just(Missed()),
+    st.builds(Receipt, counters),
+    st.builds(Welcome, st.lists(texts, max_size=3).map(tuple), counters, st.booleans()),
     st.builds(
         Call,
         *(counters, counters, texts, lanes, counters, counters, counters),
@@ -285,7 +305,7 @@ V = PROTOCOL_VERSION
             "unknown mode",
         ),
         (
-            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 64, 0]], 1, 1, b""]),
+            msgpack.packb([V, 1, 5, b"w", 7, "h", [["m", 0, 128, 0]], 1, 1, b""]),
             "unknown policy",
         ),
         (

@@ -80,20 +80,33 @@ def test_what_has_ended_and_is_never_called_is_swept_out() -> None:
     assert set(table.names) >= {each.name for each in staying}
 
 
-def test_changes_count_names_only() -> None:
+def test_changes_tell_of_names_only() -> None:
     """A second registration of a name is no news, and neither is the first of two that goes."""
     table = EventTable()
     first, second = waiting(), waiting()
 
-    counts = []
+    changes = []
     for step, each in ((table.add, first), (table.add, second)):
         step(each)
-        counts.append(table.changes)
+        changes.append(table.take_changes())
     for each in (first, second):
         table.remove(each)
-        counts.append(table.changes)
+        changes.append(table.take_changes())
 
-    assert counts == [1, 1, 1, 2]
+    assert changes == [{first.name: True}, {}, {}, {first.name: False}]
+
+
+def test_of_several_changes_of_a_name_the_last_counts() -> None:
+    """Those that were not taken are told together."""
+    table = EventTable()
+    for name in ("a", "b"):
+        each = waiting(name)
+        table.add(each)
+        if name == "a":
+            table.remove(each)
+
+    assert table.take_changes() == {"a": False, "b": True}
+    assert table.take_changes() == {}
 
 
 STEPS = st.lists(
@@ -114,8 +127,8 @@ def test_an_event_calls_exactly_those_who_still_wait(
     """After any history a plain model agrees on who is taken, and on the names."""
     table = EventTable()
     model: list[tuple[Registration, Request]] = []
+    told: set[str] = set()
     for step, number, name in steps:
-        changes, names = table.changes, set(table.names)
         chosen = model[number % len(model)] if model else None
         if step.startswith("add"):
             request = Request()
@@ -135,4 +148,8 @@ def test_an_event_calls_exactly_those_who_still_wait(
             ]
         assert {e.name for e, r in model if not r.finished} <= set(table.names)
         assert set(table.names) <= {e.name for e, _ in model}
-        assert (set(table.names) == names) or table.changes > changes
+        changes = table.take_changes()
+        told = (told | {each for each in changes if changes[each]}) - {
+            each for each in changes if not changes[each]
+        }
+        assert told == set(table.names)

@@ -1,4 +1,4 @@
-"""docs/handler.md names all that authors of methods are given and can import."""
+"""docs/handler.md and docs/events.md name all that authors of methods are given and can import."""
 
 import importlib
 import inspect
@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from toto._core.request import Headers
-from toto.events import EventManager
-from toto.handler import BatchHandlerProxy, Request, TotoHandler
+from toto.events import Event, EventManager, EventPage, EventSubscription
+from toto.handler import BatchHandlerProxy, Request, StreamItem, TotoHandler
 from toto.server import TotoServer
 from toto.tasks import AwaitableInstance, InstancePool, TaskQueue
 from toto.testing import Answer, CallOptions, GatewayResponse, RunningGateway
@@ -17,7 +17,7 @@ from toto.testing_plugin import GatewayFactory
 from toto.worker import TotoWorkerService
 from toto_testkit.processes import REPOSITORY
 
-PAGE = REPOSITORY / "docs" / "handler.md"
+PAGES = tuple(REPOSITORY / "docs" / name for name in ("handler.md", "events.md"))
 MODULES = (
     "events",
     "exceptions",
@@ -34,7 +34,9 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "The request": (Request,),
     "In a batch": (BatchHandlerProxy,),
     "Tasks and pools": (TaskQueue, InstancePool, AwaitableInstance),
-    "Events": (EventManager,),
+    "Events": (EventManager, Event, EventPage, EventSubscription),
+    "Streams of events": (EventSubscription,),
+    "Named items": (StreamItem,),
     "Start-up scripts": (TotoServer, TotoWorkerService),
     "Tests": (Answer, CallOptions, GatewayFactory, GatewayResponse, RunningGateway),
 }
@@ -54,12 +56,17 @@ def names_in_code(text: str) -> set[str]:
 
 
 def section(heading: str) -> str:
-    """Return what stands below a heading of the page, with the headings below that one."""
+    """Return what stands below a heading, with the headings below that one."""
     # Comments in snippets look like headings; blanks in their place keep the positions.
-    text = PAGE.read_text()
-    blanked = _FENCED.sub(lambda block: " " * len(block[0]), text)
-    headings = list(_HEADING.finditer(blanked))
-    found = next(each for each in headings if each[2] == heading)
+    for page in PAGES:
+        text = page.read_text()
+        blanked = _FENCED.sub(lambda block: " " * len(block[0]), text)
+        headings = list(_HEADING.finditer(blanked))
+        found = next((each for each in headings if each[2] == heading), None)
+        if found is not None:
+            break
+    else:
+        raise LookupError(heading)
     later = (each for each in headings if each.start() > found.start())
     end = next((each for each in later if len(each[1]) <= len(found[1])), None)
     return text[found.end() : end.start() if end else None]
@@ -79,11 +86,13 @@ def members_of(kind: type) -> set[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_of_a_module_is_told(name: str) -> None:
-    """Nothing can be imported that the page does not mention."""
+    """Nothing can be imported that the pages do not mention."""
     module: ModuleType = importlib.import_module(f"toto.{name}")
     public = set(module.__all__)
 
-    assert public - names_in_code(PAGE.read_text()) == set()
+    told = set().union(*(names_in_code(page.read_text()) for page in PAGES))
+
+    assert public - told == set()
     assert public
 
 
@@ -118,15 +127,15 @@ def test_the_headers_are_a_mapping_and_nothing_else() -> None:
 
 
 def test_each_decorator_has_an_example() -> None:
-    """It stands in a snippet of the page."""
+    """It stands in a snippet."""
     from toto import invocation
 
-    snippets = "\n".join(_FENCED.findall(PAGE.read_text()))
+    snippets = "\n".join(block for page in PAGES for block in _FENCED.findall(page.read_text()))
     own = [
         name
         for name in invocation.__all__
         if getattr(getattr(invocation, name), "__module__", "") == invocation.__name__
     ]
 
-    assert len(own) == 13
+    assert len(own) == 14
     assert [name for name in own if not re.search(rf"^@{name}\b", snippets, re.M)] == []

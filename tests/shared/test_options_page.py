@@ -56,4 +56,4 @@ def test_page_names_every_option_of_both_commands(write_options: ModuleType) -> 
         "| Gateway processes that share the port. |" in page
     )
     assert "| `--log-format` | `TOTO_LOG_FORMAT` | text \\| json | `text` |" in page
-    assert page.count("| `--") == 28 + 11 + 35
+    assert page.count("| `--") == 34 + 11 + 35

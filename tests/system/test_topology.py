@@ -24,12 +24,13 @@ from toto_testkit.waiting import poll_until
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
 
 
-@pytest.fixture(params=["ipc", "tcp"])
+@pytest.fixture(params=["ipc", "tcp", "tcp over IPv6"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An address for workers: a socket file, or a port of the loopback address."""
     if request.param == "ipc":
         return f"ipc://{tmp_path}/workers.sock"
-    return f"tcp://127.0.0.1:{free_port()}"
+    host = "[::1]" if request.param == "tcp over IPv6" else "127.0.0.1"
+    return f"tcp://{host}:{free_port()}"
 
 
 @pytest.fixture

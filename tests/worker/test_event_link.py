@@ -17,15 +17,16 @@ def test_changes_of_one_turn_travel_in_one_message() -> None:
     desk.link_up(cast(Any, gateway))
     link = EventLink(desk, inbox.append)
 
-    link.subscribe(("a",))
+    link.subscribe({"a": True})
     link.publish("e", b"1", True)
-    link.subscribe(("a", "b"))
+    link.subscribe({"b": True})
     link.publish("e", b"2", False)
     for action in inbox:
         action()
 
     assert [decode(header)[1] for header, _ in gateway.outgoing] == [
-        Subscribe(("a", "b")),
+        Subscribe((), is_first=True, is_home=True),
+        Subscribe(("a", "b"), is_home=True),
         Publish("e", True),
         Publish("e", False),
     ]
@@ -38,12 +39,13 @@ def test_the_next_turn_has_a_message_of_its_own() -> None:
     desk.link_up(cast(Any, gateway))
     link = EventLink(desk, inbox.append)
 
-    for names in (("a",), ("b",)):
-        link.subscribe(names)
+    for changes in ({"a": True}, {"b": True, "a": False}):
+        link.subscribe(changes)
         while inbox:
             inbox.pop()()
 
     assert [decode(header)[1] for header, _ in gateway.outgoing] == [
-        Subscribe(("a",)),
-        Subscribe(("b",)),
+        Subscribe((), is_first=True, is_home=True),
+        Subscribe(("a",), is_home=True),
+        Subscribe(("b",), ("a",), is_home=True),
     ]

@@ -5,6 +5,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from toto._wire.codec import decode, encode
 from toto._wire.constants import Policy
 from toto._wire.messages import Bye, Head, Hello, Message, MethodInfo, RequestInfo
 from toto_gateway.dispatch.client import DispatchClient
+from toto_gateway.dispatch.event_bus import EventBus
 from toto_gateway.dispatch.link import Link
 from toto_gateway.dispatch.links import LinkListener
 from toto_gateway.dispatch.liveness import Death
@@ -48,7 +50,10 @@ class Outcome:
         if final:
             self.endings.append(payload)
 
-    def on_item(self, head: Head | None, payload: bytes, *, more: bool) -> None:
+    def on_push(self, payload: bytes, *, more: bool) -> None:
+        raise NotImplementedError
+
+    def on_item(self, head: Head | None, payload: bytes, *, more: bool, key: str = "") -> None:
         raise AssertionError("nothing streams here")
 
     def on_failure(self, failure: Failure) -> None:
@@ -127,6 +132,7 @@ class ModelGateway:
         self.client = DispatchClient(
             self._take_listener,
             lambda pool: cast(NestedCalls, self.nested),
+            partial(EventBus, origin=b"g%d" % seed),
             loop=cast(Any, loop),
             queue_max=0,
             random=Random(seed),  # noqa: S311  # repeatable

@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from toto._core.event_port import EventReceiver
+from toto._core.event_port import ArrivedEvent, EventReceiver
 from toto._core.formats.registry import FormatRegistry
 from toto.events import EventManager
 
@@ -19,21 +19,29 @@ class MemoryPort:
     """A port that remembers what went out; the test delivers what comes in."""
 
     subscriptions: list[tuple[str, ...]] = field(default_factory=list)
+    """All names that were waited for, after each change."""
+    has_history: bool = False
     published: list[tuple[str, Any, bool]] = field(default_factory=list)
     receiver: EventReceiver | None = None
 
-    def deliver_to(self, receiver: EventReceiver) -> None:
+    def deliver_to(self, receiver: EventReceiver, on_missed: Callable[[], None]) -> None:
         self.receiver = receiver
+        self.on_missed = on_missed
 
-    def subscribe(self, names: tuple[str, ...]) -> None:
-        self.subscriptions.append(names)
+    def subscribe(self, changes: Mapping[str, bool]) -> None:
+        names = dict.fromkeys(self.subscriptions[-1] if self.subscriptions else ())
+        for name, is_waited_for in changes.items():
+            names.pop(name, None)
+            if is_waited_for:
+                names[name] = None
+        self.subscriptions.append(tuple(names))
 
     def publish(self, name: str, payload: bytes, is_broadcast: bool) -> None:
         self.published.append((name, MSGPACK.loads(payload), is_broadcast))
 
-    def deliver(self, name: str, args: Any = None) -> bool:
+    def deliver(self, name: str, args: Any = None, cursor: str = "") -> bool:
         assert self.receiver is not None
-        return self.receiver(name, MSGPACK.encode_item(args))
+        return self.receiver(ArrivedEvent(name, MSGPACK.encode_item(args), cursor))
 
 
 @dataclass

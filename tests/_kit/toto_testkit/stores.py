@@ -27,6 +27,7 @@ SQL_STORE_NAMES = ("sqlite", "postgres", "mysql")
 HOST = "127.0.0.1"
 POSTGRES_PORT = 5432
 MYSQL_PORT = 3306
+TABLES = ("sessions", "accounts", "counters", "event_names", "events")
 TIMEOUT_SECONDS = 5.0
 """Far over the default: the tests share their processors."""
 THREADS = 8
@@ -165,7 +166,7 @@ def _mysql(tmp_path: Path) -> Iterator[StoreSettings]:
             closing(pymysql.connect(host=HOST, port=MYSQL_PORT, user="root", database="test")) as c,
             c.cursor() as cursor,
         ):
-            names = ", ".join(prefix + name for name in ("sessions", "accounts", "counters"))
+            names = ", ".join(prefix + name for name in TABLES)
             cursor.execute(f"DROP TABLE IF EXISTS {names}")
 
 

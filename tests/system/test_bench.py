@@ -59,3 +59,28 @@ def test_a_short_load_run_writes_its_page(tmp_path: Path) -> None:
     for scenario in ("## small", "## one", "## large", "## batch", "## stream"):
         assert scenario in text
     assert text.count("| toto |") == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("events.py polls --count 50 --rounds 1 --rate 50 --seconds 1", "callback"),
+        ("events.py latency --count 50", "p99"),
+        ("sockets.py --rounds 1 --seconds 0.2", "WebSocket"),
+        ("streams.py slow --size 2 --rate 4", "gateway"),
+        ("streams.py disconnect --count 3", "coroutine"),
+    ],
+)
+def test_a_short_run_of_events_and_sockets_prints_its_table(command: str, shown: str) -> None:
+    """Each program starts what it loads, ends it again, and tells what it saw."""
+    program, *options = command.split()
+
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / program), *options],
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout

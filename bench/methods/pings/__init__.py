@@ -1,0 +1,1 @@
+"""Events to and fro between two workers."""

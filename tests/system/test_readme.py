@@ -36,7 +36,13 @@ PAGES = (
 )
 BINARIES = Path(sys.executable).parent
 CLIENT_PORT, WORKER_PORT = "8888", "5555"
-CLONED = ("LICENSE", "README.md", "examples/quickstart", "examples/toto_classic")
+CLONED = (
+    "LICENSE",
+    "README.md",
+    "examples/chat",
+    "examples/quickstart",
+    "examples/toto_classic",
+)
 READY_SECONDS = 15.0
 
 INSTALLS = "installs from the package index; CI installs the package before it runs the tests"

@@ -6,8 +6,15 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # The whole suite runs in two processes, a file of tests in one; single files need no second one.
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
+# Judges WebSockets in tests/system/test_autobahn.py, which is skipped without it: it runs on Python
+# 2.7 only, which has left most machines. Of pyenv the interpreter itself is taken, as its shims know
+# only versions that are switched on.
+AUTOBAHN := .venv-autobahn
+AUTOBAHN_VERSION := 25.10.1
+PYTHON2 ?= $(firstword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/2.7.*/bin/python2.7) python2.7)
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs bench clean
+.PHONY: help run autobahn test check format docs bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -20,6 +27,13 @@ $(BIN)/toto-gateway: pyproject.toml
 $(VENV)/dev.stamp: pyproject.toml $(BIN)/toto-gateway
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
+
+$(AUTOBAHN)/$(AUTOBAHN_VERSION).stamp:
+	PYTHONUSERBASE=$(CURDIR)/$(AUTOBAHN) $(PYTHON2) -m pip install -qq --user \
+		autobahntestsuite==$(AUTOBAHN_VERSION)
+	@touch $@
+
+autobahn: $(AUTOBAHN)/$(AUTOBAHN_VERSION).stamp ## Install the Autobahn test suite (needs Python 2.7 with pip)
 
 run: $(BIN)/toto-gateway ## Serve the quickstart on port 8888 with two local workers
 	@sed -n 's/^# try: //p' examples/quickstart/gw.conf
@@ -46,4 +60,4 @@ bench: $(VENV)/dev.stamp ## Load the gateway beside its peers (see bench/README.
 	$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUTOBAHN) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

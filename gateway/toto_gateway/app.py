@@ -299,4 +299,7 @@ def run_gateway_process(
             f"toto-gateway: error: cannot listen for workers on {endpoint}: {error.strerror}\n"
         )
         return EXIT_STARTUP
+    except SettingsError as error:
+        sys.stderr.write(f"toto-gateway: error: {error}\n")
+        return EXIT_STARTUP
     return 0

@@ -145,7 +145,7 @@ class EventManager:
         Raises:
             TypeError: the name is no text.
             ValueError: the name, the policy or the number cannot be.
-            RuntimeError: this is not the worker's event loop.
+            RuntimeError: this is not the worker's event loop, or the call has been answered.
         """
         event_name = checked_name(event_name)
         if slow_consumer not in get_args(SlowConsumer):
@@ -177,6 +177,9 @@ class EventManager:
             self._subscriptions[subscription] = registration
             self._table.add(registration)
             self._tell_names()
+        adopt = getattr(request_handler, "_adopt_subscription", None)
+        if adopt is not None:
+            adopt(subscription)
         return subscription
 
     def send(self, event_name: str, event_args: Any, broadcast: bool = True) -> None:

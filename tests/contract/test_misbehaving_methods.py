@@ -141,10 +141,11 @@ def test_calls_given_up_in_the_queue_leave_their_bodies(
     before = resident_bytes(gateway)
 
     body = b'{"method": "echo", "parameters": "' + b"x" * 1_000_000 + b'"}'
-    for _ in range(150):
+    for _ in range(450):
         with cluster.connect() as connection:
             connection.request("POST", "/", {}, body)
-    poll_until(lambda: resident_bytes(gateway) - before < 60 * 2**20, 20.0, "bodies are let go")
+    # They were 430 MiB. Of what is let go, malloc keeps up to 160 MiB for the next ones [measured].
+    poll_until(lambda: resident_bytes(gateway) - before < 250 * 2**20, 20.0, "bodies are let go")
     gate.open()
 
     assert cluster.call("echo", 1).result == 1

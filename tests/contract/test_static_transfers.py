@@ -214,6 +214,26 @@ def test_a_client_that_leaves_is_forgotten(files: Cluster) -> None:
     assert "Traceback" not in files.output()
 
 
+def test_what_a_client_asked_for_before_it_left_is_not_looked_for(
+    make_cluster: MakeCluster, site: Path
+) -> None:
+    """Requests that are still in the buffer are dropped; they would only keep others waiting."""
+    cluster = make_cluster(
+        workers=1, root="/api", static_path=str(site), static_url="/", access_log=True
+    )
+
+    connection = cluster.connect(receive_buffer_bytes=SLOW_BUFFER_BYTES)
+    connection.send(
+        request_bytes("GET", "/large.bin", {}) + 200 * request_bytes("GET", "/digits.bin", {})
+    )
+    assert connection.read_head().status == 200
+    connection.reset()
+    cluster.get("/digits.bin", {"x-request-id": "the-last"})
+    poll_until(lambda: "the-last" in cluster.output(), message="the log is written")
+
+    assert cluster.output().count("GET /digits.bin") == 1
+
+
 @pytest.mark.parametrize("change", ["replaced", "shortened", "removed"])
 def test_a_file_that_changes_while_it_is_sent_is_cut(
     files: Cluster, site: Path, change: str

@@ -253,3 +253,15 @@ def test_a_gateway_that_stops_ends_what_merely_waits(
     assert rest.rstrip().endswith(b'event: end\ndata: {"end":true}')
     assert time.monotonic() - began < 15
     assert cluster.command.process.returncode == 0
+
+
+def test_a_call_that_has_been_answered_waits_for_no_events(recording: Cluster) -> None:
+    """Its subscription would never end; however it is asked for, the method is told."""
+    assert recording.call("events.answered", {}).result == "answered"
+
+    def told() -> Any:
+        return recording.call("events.answered", {"tell": True}).result
+
+    poll_until(lambda: len(told()) == 2, message="it was told")
+    texts = poll_until(told)
+    assert all("has been answered" in text for text in texts)

@@ -273,13 +273,23 @@ def test_headers_have_a_limit(sockets: Cluster) -> None:
 # -- where sockets are
 
 
-@pytest.mark.parametrize("target", ["/websocketx", "/websocket.x", "/x/websocket", "/WebSocket"])
+@pytest.mark.parametrize("target", ["/websocketx", "/websocket.x", "/x/websocket"])
 def test_another_path_is_an_ordinary_url(sockets: Cluster, target: str) -> None:
     """The name of a method, which is not there."""
     response = knock(sockets, HANDSHAKE, target=target)
 
     assert response.status == 200
     assert response.error["code"] == 1001
+
+
+@pytest.mark.parametrize("target", ["/WebSocket/a-session-id", "//websocket/a-session-id"])
+def test_another_spelling_of_the_path_is_refused(sockets: Cluster, target: str) -> None:
+    """As a name of a method, what may be a session id would be logged."""
+    response = knock(sockets, HANDSHAKE, target=target)
+
+    assert response.status == 404
+    assert response.error["code"] == 1100
+    assert "a-session-id" not in sockets.output()
 
 
 def test_without_the_option_the_path_is_an_ordinary_url(cluster: Cluster) -> None:

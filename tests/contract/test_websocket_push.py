@@ -180,6 +180,16 @@ def test_large_messages_come_whole(
     assert socket.receive() == {"result": 2}
 
 
+def test_threads_that_send_at_once_wait_for_one_another(socket: Socket) -> None:
+    """However much that is together."""
+    socket.send({"method": "socket.push_threads", "parameters": {"threads": 16}})
+
+    messages = [socket.receive() for _ in range(17)]
+
+    assert messages.pop() == {"result": "sent"}
+    assert sorted(messages) == sorted(str(n) * 2**20 for n in range(16))
+
+
 @much
 def test_a_message_that_is_too_large_fails_its_call(
     socket: Socket, tmp_path: Path, method: str

@@ -63,6 +63,49 @@ def test_a_long_message_under_way_excuses_a_missing_pong() -> None:
     talk(scenario, reads=False, leaves=False)
 
 
+@pytest.mark.parametrize(
+    ("first", "next_one"),
+    [
+        (b"\x82\xfe" + struct.pack("!H", 9000) + MASK, b"x"),
+        (frame(0x01, b""), frame(0x00, b"x")),
+        (frame(0x01, b"x"), frame(0x89, b"") + frame(0x00, b"")),
+    ],
+    ids=["one frame", "fragments", "fragments and pings"],
+)
+def test_a_message_that_trickles_in_for_ever_is_refused(first: bytes, next_one: bytes) -> None:
+    """After five minutes, as an upload is."""
+
+    async def scenario(pair: Pair) -> None:
+        await turns()
+        await pair.raw(first)
+        for count in range(15):
+            assert pair.protocol.state is State.OPEN, count
+            await pair.raw(next_one)
+            await turns()
+            await pass_time(20.1)
+            await turns()
+        await until(lambda: pair.close_code)
+        await pass_time(5.1)
+
+    assert talk(scenario, leaves=False).close_code == 1008
+
+
+def test_messages_that_follow_one_another_may_do_so_for_ever() -> None:
+    """Even when each piece that is read ends in the middle of one."""
+
+    async def scenario(pair: Pair) -> None:
+        await turns()
+        await pair.raw(frame(0x81, b"first")[:5])
+        for count in range(40):
+            await pair.raw(frame(0x81, b"first")[5:] + frame(0x81, b"first")[:5])
+            await until(lambda count=count: len(pair.listener.messages) == count + 1)  # type: ignore[misc]  # bound
+            await pass_time(20.1)
+        assert pair.protocol.state is State.OPEN
+        pair.client.close()
+
+    talk(scenario, reads=False, leaves=False)
+
+
 def test_a_client_that_takes_nothing_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
     """After a minute, whoever sends to it learns that it has gone; it is no fault of ours."""
 

@@ -126,6 +126,10 @@ def test_an_older_http_cannot_upgrade() -> None:
         ("", "https://app.example", True),
         ("", "https://APP.example:443", True),
         ("", "https://app.example:8443", False),
+        ("https://partner.example:443", "https://partner.example", True),
+        ("http://partner.example:80", "http://partner.example", True),
+        ("http://partner.example:443", "http://partner.example", False),
+        ("https://partner.example", "https://partner.example:443", True),
         ("", "https://evil.example", False),
         ("", "https://app.example.evil", False),
         ("", "null", False),
@@ -156,6 +160,11 @@ def test_only_pages_that_may_call_may_open_a_socket(
         ("/api/websocket/", True),
         ("/api/websocket/abc", True),
         ("http://app.example/api/websocket", True),
+        ("//api/websocket/abc", True),
+        ("/api//websocket/abc", True),
+        ("/Api/WebSocket/abc", True),
+        ("/api/%77ebsocket%2fabc", True),
+        ("/x/api/websocket", False),
         ("/api/websockets", False),
         ("/websocket", False),
         ("/api", False),
@@ -166,6 +175,17 @@ def test_only_pages_that_may_call_may_open_a_socket(
 def test_the_path_decides_what_is_about_a_socket(uri: str, is_about: bool) -> None:
     """All else calls methods."""
     assert policy().is_about(uri) is is_about
+
+
+@pytest.mark.parametrize("uri", ["//api/websocket/abc", "/api/WEBSOCKET/abc", "/api%2fwebsocket"])
+def test_the_path_must_be_spelled_as_it_is(uri: str) -> None:
+    """It is told, and no session is looked for there."""
+    judgement = policy().judge(request(uri), is_http11=True)
+
+    assert isinstance(judgement, Refusal)
+    assert judgement.status == 404
+    assert "/api/websocket" in str(judgement.failure.value)
+    assert "abc" not in str(judgement.failure.value)
 
 
 @pytest.mark.parametrize(

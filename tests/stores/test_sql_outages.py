@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,10 @@ LATE_SECONDS = 1.5
 """What a call that has to end after 0.4 s may take on a busy machine."""
 CONNECT_SECONDS = {"postgres": 3.5, "mysql": LATE_SECONDS}
 """psycopg waits 2 s at least for the first answer of a server."""
+WRITERS = 30
+WRITES = 100
+TURNS_SECONDS = 0.8
+"""In turn, none waits for more than 0.2 s; sqlite alone keeps a few waiting for longer."""
 
 RECORD = make_record()
 USES: dict[str, Callable[[Database], object]] = {
@@ -216,6 +221,19 @@ def test_a_lock_that_another_program_keeps(tmp_path: Path) -> None:
 
         assert 2 * TIMEOUT_SECONDS <= waited_seconds < 2 * LATE_SECONDS
         assert database.counters.hit("key", 60) == 1
+
+
+def test_many_writers_of_a_file_take_turns(tmp_path: Path) -> None:
+    """None waits in vain while the others go on: sqlite itself wakes them in no order."""
+    settings = StoreSettings(sqlite_path=tmp_path / "toto.db", store_timeout=TURNS_SECONDS)
+    with closing(open_database(settings)) as database, ThreadPoolExecutor(WRITERS) as pool:
+
+        def write(writer: int) -> list[int]:
+            return [database.counters.hit(f"{writer}.{n}", 60) for n in range(WRITES)]
+
+        counts = list(pool.map(write, range(WRITERS)))
+
+    assert counts == [[1] * WRITES] * WRITERS
 
 
 def test_wrong_password_is_an_outage(direct: StoreSettings) -> None:

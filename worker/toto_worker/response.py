@@ -122,7 +122,7 @@ class CallResponse:
         self._refuse_to_wait()
 
         async def send() -> None:
-            await self._write_on_loop(data, self._send_push)
+            await self._write_on_loop(data, self._send_push, is_awaited=True)
 
         asyncio.run_coroutine_threadsafe(send(), self._loop).result()
         return _Done()
@@ -377,10 +377,12 @@ class CallResponse:
         send: Callable[[bytes], Coroutine[Any, Any, None]],
         *,
         finish: bool = False,
+        is_awaited: bool = False,
     ) -> Awaitable[None]:
-        if self._unawaited_bytes + len(body) > UNAWAITED_BYTES_MAX:
+        size = 0 if is_awaited else len(body)  # the thread that waits sends no more meanwhile
+        if self._unawaited_bytes + size > UNAWAITED_BYTES_MAX:
             raise BufferError("await what is sent: too much is waiting for a slow client")
-        self._unawaited_bytes += len(body)
+        self._unawaited_bytes += size
         before = self._last_write
 
         async def write() -> None:
@@ -389,7 +391,7 @@ class CallResponse:
                     await asyncio.wait([before])  # however it ends
                 await send(body)
             finally:
-                self._unawaited_bytes -= len(body)
+                self._unawaited_bytes -= size
             if finish:
                 self._end_now(Ending(0, None, b""))
 

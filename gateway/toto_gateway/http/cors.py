@@ -1,5 +1,7 @@
 """Cross-origin answers (Fetch standard): which pages of other origins may call."""
 
+from toto_gateway.origins import listed_origins, normal_origin
+
 __all__ = ["CorsPolicy"]
 
 ALLOW_METHODS = "POST, GET, HEAD, OPTIONS"
@@ -26,7 +28,7 @@ class CorsPolicy:
     ) -> None:
         self._with_credentials = with_credentials
         self._allow_headers = ALLOW_HEADERS + (NONCE_HEADERS if with_nonces else "")
-        self._origins = frozenset(o.strip().lower() for o in allow_origin.split(",") if o.strip())
+        self._origins = listed_origins(allow_origin)
         self._allows_all = "*" in self._origins
 
     def headers(self, origin: str) -> list[tuple[str, str]]:
@@ -35,7 +37,7 @@ class CorsPolicy:
             allowed = [("Access-Control-Allow-Origin", "*")]
         elif not self._origins:
             return []
-        elif origin.lower() in self._origins:
+        elif normal_origin(origin) in self._origins:
             allowed = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
             if self._with_credentials:
                 allowed.append(("Access-Control-Allow-Credentials", "true"))

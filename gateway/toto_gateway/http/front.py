@@ -191,6 +191,8 @@ class _RequestDelegate(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refuse(*self._refusal)
             return
+        if self._connection.stream is None or self._connection.stream.closed():
+            return  # a client that sent many at once, and left, waits for none of them
         front = self._front
         request = self._request(b"".join(self._chunks))
         self._chunks = []

@@ -8,6 +8,7 @@ See the OWASP cheat sheet on cross-site request forgery.
 from enum import Enum
 
 from toto._core.formats.registry import MSGPACK_ALIASES
+from toto_gateway.origins import NO_ORIGIN, listed_origins, normal_origin
 from toto_gateway.request import Request
 
 __all__ = ["CsrfPolicy", "CsrfProblem"]
@@ -17,8 +18,6 @@ _MEDIA_TYPES = frozenset(
 )
 """Those that a page can send to another site only after a preflight request."""
 _OWN_SITES = frozenset({"same-origin", "none"})
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_NEVER_ALLOWED = frozenset({"*", "null"})
 
 
 class CsrfProblem(Enum):
@@ -41,8 +40,7 @@ class CsrfPolicy:
     """
 
     def __init__(self, allow_origin: str) -> None:
-        origins = (origin.strip().lower() for origin in allow_origin.split(","))
-        self._origins = frozenset(origin for origin in origins if origin) - _NEVER_ALLOWED
+        self._origins = listed_origins(allow_origin) - {"*", NO_ORIGIN}
 
     def problem(self, request: Request) -> CsrfProblem | None:
         """Return why a request is refused, or None when it may go on."""
@@ -58,13 +56,13 @@ class CsrfPolicy:
     def allows_origin(self, request: Request) -> bool:
         """Tell whether the page that sends a request, if it names one, is the gateway's own or one
         of the option's."""
-        origin = request.header("origin").strip().lower()
+        origin = normal_origin(request.header("origin"))
         if not origin or origin in self._origins:
             return True
-        return _is_origin_of(origin, request.header("host").strip().lower())
+        return _is_origin_of(origin, request.header("host"))
 
     def _is_own_or_allowed(self, request: Request) -> bool:
-        if request.header("origin").strip().lower() in self._origins:
+        if normal_origin(request.header("origin")) in self._origins:
             return True
         site = request.header("sec-fetch-site").strip().lower()
         return (not site or site in _OWN_SITES) and self.allows_origin(request)
@@ -72,8 +70,7 @@ class CsrfPolicy:
 
 def _is_origin_of(origin: str, host: str) -> bool:
     """Tell whether an origin names the host that was called; a proxy may have ended the TLS."""
-    scheme, _, authority = origin.partition("://")
-    default_port = _DEFAULT_PORTS.get(scheme)
-    if default_port is None or not host:
-        return False
-    return authority.removesuffix(default_port) == host.removesuffix(default_port)
+    scheme, host = origin.partition("://")[0], host.strip()
+    return (
+        bool(host) and scheme in ("http", "https") and origin == normal_origin(f"{scheme}://{host}")
+    )

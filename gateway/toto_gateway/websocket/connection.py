@@ -40,6 +40,9 @@ class SocketTimes:
     """From a ping to its answer."""
     patience_seconds: float = 60.0
     """As long may a client take nothing of what there is for it, as with streams over HTTP."""
+    message_seconds: float = 300.0
+    """From the first bytes of a message to its last, as with an upload over HTTP; looked at with
+    every ping."""
     close_seconds: float = 5.0
     """From our goodbye to the client's."""
 
@@ -88,6 +91,8 @@ class SocketConnection:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._message = bytearray()
         self._is_message_text = False
+        self._is_message_open = False
+        self._message_since: float | None = None
         self._is_pong_due = False
         self._has_received = False
         self._is_closing = False
@@ -172,6 +177,7 @@ class SocketConnection:
             if isinstance(frame, Frame):
                 await self._on_frame(frame, listener)
             await self._outbox.wait_for_room()
+        self._note_time_of_message(has_ended=bool(frames) and not self._is_message_open)
         self._turns += 1 + len(frames)
         if self._turns >= FRAMES_AT_ONCE:
             self._turns = 0
@@ -191,6 +197,7 @@ class SocketConnection:
 
     def _assembled(self, frame: Frame) -> bytes | None:
         """Return the message that a frame completes. The protocol limits its length."""
+        self._is_message_open = not frame.fin
         if frame.opcode is not Opcode.CONT:
             self._is_message_text = frame.opcode is Opcode.TEXT
             if frame.fin:
@@ -202,6 +209,12 @@ class SocketConnection:
         message = bytes(self._message)
         self._message.clear()
         return message
+
+    def _note_time_of_message(self, *, has_ended: bool) -> None:
+        if not self._is_message_open and not self._protocol.reader.buffer:
+            self._message_since = None
+        elif has_ended or self._message_since is None:
+            self._message_since = self._loop.time()
 
     # -- what goes out
 
@@ -242,6 +255,10 @@ class SocketConnection:
 
     def _ping(self) -> None:
         if self._protocol.state is not State.OPEN:
+            return
+        since = self._message_since
+        if since is not None and self._loop.time() - since > self._times.message_seconds:
+            self._fail(CloseCode.POLICY_VIOLATION, "the message takes too long")
             return
         # Behind much else it would come late; and whoever takes that is there.
         if self._outbox.is_idle and not self._is_pong_due:

@@ -1,6 +1,7 @@
 """From an HTTP request to a WebSocket: the handshake (RFC 6455, 4) and who may open one. No I/O."""
 
 import logging
+import re
 from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from toto._core.failure import Failure
 from toto.exceptions import ERROR_NOT_AUTHORIZED
 from toto_gateway.credentials import header_credential, possible_credential, presented_credential
 from toto_gateway.decoding import origin_path
+from toto_gateway.origins import listed_origins
 from toto_gateway.request import Request
 from toto_gateway.sessions.cookies import SessionCookie
 from toto_gateway.sessions.csrf import CsrfPolicy, CsrfProblem
@@ -29,6 +31,7 @@ _READ_HEADERS = frozenset(
 """All that decide. Subprotocols and extensions are offers, which are not taken: compression would
 cost each connection some 300 KB of memory."""
 
+_SLASHES = re.compile(r"[/\\]+")
 _OFFER = (("Upgrade", "websocket"), ("Connection", "Upgrade"), (_VERSION_HEADER, "13"))
 """How it could be had, for whoever asks otherwise."""
 
@@ -81,7 +84,8 @@ class UpgradePolicy:
         max_message_bytes: int,
     ) -> None:
         self._path = path
-        self._allows_all = "*" in (origin.strip() for origin in allow_origin.split(","))
+        self._plain_path = path.casefold()
+        self._allows_all = "*" in listed_origins(allow_origin)
         self._csrf = CsrfPolicy(allow_origin)
         self._cookie = cookie
         self._max_message_bytes = max_message_bytes
@@ -89,6 +93,15 @@ class UpgradePolicy:
     def is_about(self, uri: str) -> bool:
         """Tell whether a request is for a WebSocket, however badly it may ask."""
         path = origin_path(uri.partition("?")[0])
+        if self._is_exactly(path):
+            return True
+        # Spelled otherwise it may hold a session id as well, which must not be logged.
+        plain = unquote(path).casefold()
+        if self._plain_path.rpartition("/")[2] not in plain:
+            return False
+        return f"{_SLASHES.sub('/', plain)}/".startswith(f"{self._plain_path}/")
+
+    def _is_exactly(self, path: str) -> bool:
         return path == self._path or path.startswith(f"{self._path}/")
 
     def judge(self, request: Request, *, is_http11: bool) -> Upgrade | Refusal:
@@ -98,6 +111,8 @@ class UpgradePolicy:
             request: a GET without a body.
             is_http11: an older client cannot upgrade.
         """
+        if not self._is_exactly(origin_path(request.uri.partition("?")[0])):
+            return Refusal(Failure.malformed(f"WebSockets are opened at {self._path}"), 404)
         protocol = ServerProtocol(
             state=State.OPEN, max_size=self._max_message_bytes, logger=_FRAMES_LOG
         )

@@ -86,11 +86,15 @@ class EventMethods:
         """
         from toto.events import EventManager
 
-        if self._response.has_ended:
-            raise RuntimeError("this call has been answered: it cannot wait for events")
-        subscription = EventManager.instance().subscribe(
+        return EventManager.instance().subscribe(
             event_name, since, slow_consumer, queue_max, request_handler=self
         )
+
+    def _adopt_subscription(self, subscription: "EventSubscription") -> None:
+        """End a subscription with this call. ``EventManager.subscribe`` calls it."""
+        if self._response.has_ended:
+            subscription.close()
+            raise RuntimeError("this call has been answered: it cannot wait for events")
         if not self._subscriptions and not self._is_winding_up:
             loop = asyncio.get_running_loop()
             self._response.on_wind_up(partial(_call_soon, loop, self._wind_up))
@@ -98,7 +102,6 @@ class EventMethods:
             subscription.close_soon()
         open_ones = {each: None for each in self._subscriptions if not each.is_closed}
         self._subscriptions = {**open_ones, subscription: None}
-        return subscription
 
     async def next_events(
         self,

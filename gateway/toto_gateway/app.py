@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -21,7 +22,7 @@ from toto._core.settings import SettingsError
 from toto._core.siblings import process_endpoint
 from toto._core.startup import StartupError, run_startup_function
 from toto._core.stores.fingerprint import store_fingerprint
-from toto._core.stores.open import Stores, open_stores
+from toto._core.stores.open import Stores, open_stores, preload
 from toto._core.stores.open_event_history import open_event_history
 from toto._core.supervisor import EXIT_STARTUP
 from toto_gateway.admission import Admission, nested_refusal
@@ -34,12 +35,10 @@ from toto_gateway.dispatch.event_bus import CheckLink, EventBus, SendToWorker
 from toto_gateway.dispatch.links import WorkerLinks
 from toto_gateway.dispatch.nested import NestedCalls
 from toto_gateway.events.recorder import EventRecorder
-from toto_gateway.events.relay import EventRelay
 from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import CorsPolicy
 from toto_gateway.http.front import CallFront, FrontState, Mounts
 from toto_gateway.http.probes import Probes
-from toto_gateway.http.static_files import StaticFiles
 from toto_gateway.pipeline import Pipeline, PipelineSettings
 from toto_gateway.server import GatewayServer
 from toto_gateway.session_answers import SessionAnswers
@@ -52,12 +51,24 @@ from toto_gateway.websocket.conversation import SocketServices
 from toto_gateway.websocket.endpoint import SocketEndpoint
 from toto_gateway.websocket.upgrade import UpgradePolicy
 
-__all__ = ["make_server", "run_gateway_process"]
+if TYPE_CHECKING:
+    from toto_gateway.http.static_files import StaticFiles
+
+__all__ = ["make_server", "preload_gateway", "run_gateway_process"]
 
 _log = logging.getLogger("toto.gateway")
 
 GC_THRESHOLDS = (20_000, 20, 20)
 ORIGIN_BYTES = 8
+
+
+def preload_gateway(settings: GatewaySettings) -> None:
+    """Import what the options will need and others do not, before the processes are forked."""
+    preload(settings)
+    if settings.redis_url:
+        import toto_gateway.events.relay  # 0.2 s, for the Redis client
+    if settings.static_path:
+        import toto_gateway.http.static_files  # noqa: F401  # 0.1 s, for tornado.web
 
 
 def make_server(
@@ -214,12 +225,13 @@ def _make_sockets(
 
 def _make_event_bus(settings: GatewaySettings, send: SendToWorker, check: CheckLink) -> EventBus:
     origin = secrets.token_bytes(ORIGIN_BYTES)
+    make_relay = None
+    if settings.redis_url:
+        from toto_gateway.events.relay import EventRelay
+
+        make_relay = partial(EventRelay, settings, origin)
     return EventBus(
-        send,
-        check,
-        origin=origin,
-        make_relay=partial(EventRelay, settings, origin) if settings.redis_url else None,
-        recorder=_make_recorder(settings),
+        send, check, origin=origin, make_relay=make_relay, recorder=_make_recorder(settings)
     )
 
 
@@ -235,9 +247,11 @@ def _make_recorder(settings: GatewaySettings) -> EventRecorder | None:
 
 def _make_static_files(
     settings: GatewaySettings, client_address: ClientAddress, state: FrontState
-) -> StaticFiles | None:
+) -> "StaticFiles | None":
     if not settings.static_path:
         return None
+    from toto_gateway.http.static_files import StaticFiles
+
     return StaticFiles(
         settings.static_path,
         url=settings.static_url,

@@ -20,10 +20,9 @@ from toto._core.key_generation import generate_keys_text
 from toto._core.logs import configure_logging
 from toto._core.settings import as_environment
 from toto._core.siblings import process_endpoint
-from toto._core.stores.open import preload
 from toto._core.stores.settings import StoreSettings
 from toto._core.supervisor import EXIT_STARTUP, Supervisor
-from toto_gateway.app import run_gateway_process
+from toto_gateway.app import preload_gateway, run_gateway_process
 from toto_gateway.server import CANCEL_SECONDS
 from toto_gateway.settings import GatewaySettings, check_gateway_settings
 
@@ -74,7 +73,7 @@ def _show_keys(context: click.Context, _: click.Parameter, is_wanted: bool) -> N
 def serve(settings: GatewaySettings) -> int:
     """Run the gateway processes and local workers until a signal; return the exit code."""
     parent = follow_parent(os.environ)
-    preload(settings)
+    preload_gateway(settings)
     configure_logging("gateway", level=settings.log_level, log_format=settings.log_format)
     try:
         sockets = bind_sockets(settings.port, settings.host or None, backlog=BACKLOG)

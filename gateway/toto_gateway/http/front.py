@@ -8,7 +8,7 @@ calls.
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import (
     HTTPConnection,
@@ -25,11 +25,13 @@ from toto_gateway.http.client_address import ClientAddress
 from toto_gateway.http.cors import ALLOW_METHODS, CorsPolicy
 from toto_gateway.http.probes import Probes
 from toto_gateway.http.responder import HTTPResponder
-from toto_gateway.http.static_files import StaticFiles
 from toto_gateway.pipeline import Pipeline
 from toto_gateway.request import Request, request_id_of
 from toto_gateway.websocket.endpoint import SocketEndpoint
 from toto_gateway.websocket.upgrade import Refusal, Upgrade
+
+if TYPE_CHECKING:
+    from toto_gateway.http.static_files import StaticFiles
 
 __all__ = ["CallFront", "FrontState", "Mounts"]
 
@@ -58,7 +60,7 @@ class Mounts:
     """What answers the requests that call no method."""
 
     probes: Probes
-    files: StaticFiles | None = None
+    files: "StaticFiles | None" = None
     sockets: SocketEndpoint | None = None
 
 

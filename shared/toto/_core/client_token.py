@@ -11,10 +11,9 @@ import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgpack
-from Crypto.Cipher import AES
 
 from toto._core.stores.record import SESSION_ID_LENGTH_MAX, SessionRecord
 
@@ -88,6 +87,12 @@ def as_bytes(key: str | bytes) -> bytes:
     return key if isinstance(key, bytes) else key.encode()
 
 
+def _gcm(key: bytes, salt: bytes) -> Any:
+    from Crypto.Cipher import AES  # takes 0.1 s, and few services keep sessions in tokens
+
+    return AES.new(key, AES.MODE_GCM, nonce=salt[:_GCM_NONCE_BYTES])
+
+
 class AESCipher:
     """Encrypts with AES-256-GCM, each time under a key of its own; may be used by any thread.
 
@@ -126,9 +131,8 @@ class AESCipher:
         """
         salt = os.urandom(_SALT_BYTES)
         key = hkdf_sha256(self._key, _GCM_LABEL, _GCM_KEY_BYTES, salt)
-        aes = AES.new(key, AES.MODE_GCM, nonce=salt[:_GCM_NONCE_BYTES])
-        encrypted, tag = aes.encrypt_and_digest(_coerced(data))
-        return salt + encrypted + tag
+        encrypted, tag = _gcm(key, salt).encrypt_and_digest(_coerced(data))
+        return b"".join((salt, encrypted, tag))
 
     def decrypt(self, data: bytes) -> bytes:
         """Return what ``encrypt`` was given.
@@ -141,8 +145,8 @@ class AESCipher:
         salt, tag = data[:_SALT_BYTES], data[-_GCM_TAG_BYTES:]
         encrypted = data[_SALT_BYTES:-_GCM_TAG_BYTES]
         key = hkdf_sha256(self._key, _GCM_LABEL, _GCM_KEY_BYTES, salt)
-        aes = AES.new(key, AES.MODE_GCM, nonce=salt[:_GCM_NONCE_BYTES])
-        return aes.decrypt_and_verify(encrypted, tag)
+        decrypted: bytes = _gcm(key, salt).decrypt_and_verify(encrypted, tag)
+        return decrypted
 
     def derive_key(self, info: bytes) -> bytes:
         """Return 32 bytes for another purpose, from which the key cannot be found."""

@@ -28,6 +28,7 @@ _MODULES = {
     "mysql": _SQL,
     "redis": "toto._core.stores.redis_database",
     "mongodb": "toto._core.stores.mongo_database",
+    "client": "Crypto.Cipher.AES",
 }
 
 

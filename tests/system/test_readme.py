@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_leaks")]
 NOT_FOLLOWED = {
     "docs/options.md": "has no commands; it is written from the settings",
     "docs/benchmarks.md": "its commands take minutes and both processors",
+    "docs/benchmarks-events.md": "its commands take minutes and both processors",
     "docs/benchmarks-sessions.md": "its commands take minutes and both processors",
 }
 DOCS = sorted(f"docs/{page.name}" for page in (REPOSITORY / "docs").glob("*.md"))

@@ -142,7 +142,7 @@ def test_an_id_that_a_method_has_set_is_another_session() -> None:
 
 
 def test_others_that_are_always_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After fifty tries it is the error of a store that is away, and nothing was written."""
+    """After 200 tries it is the error of a store that is away, and nothing was written."""
 
     class Rivals(OneRowDatabase):
         """Another call saves between any two steps of this one."""
@@ -161,7 +161,7 @@ def test_others_that_are_always_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     session["a"] = 1
 
     assert refusal(session.save)[0] == 1107
-    assert database.record == replace(record, expires=1e9 + 50)
+    assert database.record == replace(record, expires=1e9 + saving.TRIES_MAX)
 
 
 class ForgetfulCache(TotoSessionCache):
